@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-THRESHOLDS = (20_000, 20, 50)
+THRESHOLDS = (2_000, 500, 20)
 """Collections are this much rarer than Python's own, each of them a pause of every key."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
-from services.board.deltas import BoardDelta, RowId, SourceLink, Totals
+from services.board.deltas import BoardDelta, SourceLink, Totals
 from services.board.index import NEVER, RowChanges, RowIndex
 from services.board.lag import VoidLook
 from services.board.poller import ProbeFailure
@@ -211,7 +211,8 @@ class Board:
 
     def _join(self, changed: Iterable[GatewayId], at: float) -> RowChanges[Sandbox]:
         """Show anew what stands behind gateways that changed."""
-        rows = [shown(one, self.gateways) for one in self._own.behind(changed)]
+        behind = self._own.behind_changed(changed, self.gateways)
+        rows = [shown(one, self.gateways) for one in behind]
         return self._sandboxes.update(rows, at)
 
     def _stale_after(self, source: str) -> float:
@@ -295,8 +296,8 @@ class Board:
             listed = {one.id for one in found}
             left = (row for key, row in sandboxes.upserted.items() if key not in listed)
             self._own.mark_stale(left)
-        changed = [row.id for row in gateways.upserted.values()]
-        joined = self._join((*changed, *_gateway_ids(gateways.removed)), at)
+        changed = cast(tuple[GatewayId, ...], (*gateways.upserted, *gateways.removed))
+        joined = self._join(changed, at)
         upserted = sandboxes.upserted | joined.upserted
         return BoardDelta(
             gateways=tuple(gateways.upserted.values()),
@@ -394,7 +395,3 @@ def _is_lost(link: SourceLink) -> bool:
 def _is_of(row: Sandbox, lists: Mapping[GatewayId | None, Unknown[Sandbox]]) -> bool:
     """Whether a row stands in one of these lists."""
     return None in lists or any(one in lists for one in (row.gateway, *row.needs))
-
-
-def _gateway_ids(keys: Iterable[RowId]) -> list[GatewayId]:
-    return [key for key in keys if isinstance(key, GatewayId)]

@@ -19,7 +19,15 @@ from services.board.deltas import (
     waits_for_person,
 )
 from services.board.shown import KEEP_THEIR_WORD
-from services.models import Event, Gateway, GatewayState, Sandbox, SandboxState
+from services.models import (
+    Event,
+    Gateway,
+    GatewayState,
+    Sandbox,
+    SandboxState,
+    as_stale,
+    in_state_since,
+)
 
 R = TypeVar("R", Gateway, Sandbox)
 
@@ -85,11 +93,12 @@ class RowIndex(Generic[R]):
                 _LOG.error("%s showed a row of %s", source, key.source)
                 continue
             row = found
-            if row.observed_at < limit and not row.stale:
-                row = replace(row, stale=True)
+            if not row.stale:
+                if row.observed_at < limit:
+                    row = _stale(row)
+                elif row.observed_at < oldest:
+                    oldest = row.observed_at
             missing.pop(key, None)
-            if not row.stale and row.observed_at < oldest:
-                oldest = row.observed_at
             new = not quiet and key not in self.all
             self._take(row, at, change, quiet=not new or awaited(row))
         self._oldest[source] = oldest
@@ -97,7 +106,7 @@ class RowIndex(Generic[R]):
             old = self.all[left]
             if left not in deleted and unknown(old):
                 if not old.stale:
-                    self._take(replace(old, stale=True), at, change)
+                    self._take(_stale(old), at, change)
             elif left not in deleted and old.missing_since is None:
                 self._take(replace(old, stale=True, missing_since=at), at, change)
             else:
@@ -150,9 +159,13 @@ class RowIndex(Generic[R]):
                 change.events.append(added_event(row, at))
             self._told[key] = _own(row)
         else:
-            since = _since(old, row, at)
-            if since != row.since:
-                row = replace(row, since=since)
+            if old.state is not row.state or old.since != row.since:
+                since = _since(old, row, at)
+                if since != row.since:
+                    if isinstance(row, Sandbox):
+                        row = in_state_since(row, since)
+                    else:
+                        row = replace(row, since=since)
             if self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row
@@ -181,7 +194,7 @@ class RowIndex(Generic[R]):
             if row.stale:
                 continue
             if row.observed_at < limit:
-                row = replace(row, stale=True)
+                row = _stale(row)
                 self._put(key, row)
                 marked.append(row)
             else:
@@ -248,6 +261,12 @@ def _since(old: R, row: R, at: float) -> float | None:
     if row.since is None or (_by_its_way(row) and old.since is not None):
         return old.since
     return row.since
+
+
+def _stale(row: R) -> R:
+    if isinstance(row, Gateway):
+        return replace(row, stale=True)
+    return as_stale(row)
 
 
 def _own(row: R) -> R:

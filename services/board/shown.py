@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from services.models import (
     Activity,
@@ -13,6 +14,7 @@ from services.models import (
     Sandbox,
     SandboxId,
     SandboxState,
+    as_stale,
 )
 
 CLOSED = (GatewayState.DOWN, GatewayState.HUNG, GatewayState.WRONG, GatewayState.ABSENT)
@@ -21,6 +23,9 @@ KEEP_THEIR_WORD = frozenset(
     (SandboxState.ASLEEP, SandboxState.DOWN, SandboxState.BROKEN, SandboxState.ABSENT)
 )
 """States that are shown whatever the way in is."""
+
+_OF_A_WAY = attrgetter("name", "state", "reason", "stale", "since")
+"""All that `shown` reads of a way in."""
 
 
 def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
@@ -44,7 +49,7 @@ def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
             closed = way
         elif settling is None and way.state is GatewayState.SETTLING:
             settling = way
-    row = replace(own, stale=True) if uncertain and not own.stale else own
+    row = as_stale(own) if uncertain and not own.stale else own
     way = closed or settling
     if way is None:
         return row
@@ -80,6 +85,8 @@ class OwnRows:
     def __init__(self) -> None:
         self._rows: dict[SandboxId, Sandbox] = {}
         self._behind: dict[GatewayId, dict[SandboxId, None]] = {}
+        self._ways: dict[GatewayId, object] = {}
+        """What each way in was when what stands behind it was last shown anew."""
 
     def get(self, key: SandboxId) -> Sandbox | None:
         """What its source says; None where it needs no way in."""
@@ -90,17 +97,33 @@ class OwnRows:
         keys = {key: None for one in gateways for key in self._behind.get(one, ())}
         return [self._rows[key] for key in keys]
 
+    def behind_changed(
+        self, gateways: Iterable[GatewayId], ways: Mapping[GatewayId, Gateway]
+    ) -> list[Sandbox]:
+        """What needs any of these that is another way now; a latency alone changes nothing."""
+        changed = []
+        for key in gateways:
+            way = ways.get(key)
+            now = None if way is None else _OF_A_WAY(way)
+            if now != self._ways.pop(key, None):
+                changed.append(key)
+            if now is not None:
+                self._ways[key] = now
+        return self.behind(changed)
+
     def keep(self, rows: Iterable[Sandbox], limit: float) -> None:
         """Take what a source says; what was confirmed before `limit` (epoch) is stale."""
         for row in rows:
             if not row.needs and not self._rows:
                 continue
             known = self._rows.get(row.id)
-            if known is not None and known.needs != row.needs:
+            as_before = known is not None and known.needs == row.needs
+            if known is not None and not as_before:
                 self.forget((row.id,))
             if row.needs:
                 old = row.observed_at < limit and not row.stale
-                self._rows[row.id] = replace(row, stale=True) if old else row
+                self._rows[row.id] = as_stale(row) if old else row
+            if not as_before:
                 for need in row.needs:
                     self._behind.setdefault(need, {})[row.id] = None
 

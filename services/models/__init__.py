@@ -37,6 +37,9 @@ from services.models.rows import (
     Source,
     Unknown,
     UnknownWord,
+    as_stale,
+    in_state_since,
+    seen_again,
 )
 from services.models.shells import (
     LogLine,
@@ -81,4 +84,7 @@ __all__ = [
     "Unknown",
     "UnknownWord",
     "Verb",
+    "as_stale",
+    "in_state_since",
+    "seen_again",
 ]

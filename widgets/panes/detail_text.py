@@ -11,7 +11,17 @@ from typing import TypeAlias
 
 from textual.content import Content
 
-from services.models import Activity, Counts, Event, Facts, Gateway, Message, Sandbox
+from services.models import (
+    Activity,
+    Counts,
+    Event,
+    Facts,
+    Gateway,
+    GatewayId,
+    Message,
+    Sandbox,
+    SandboxId,
+)
 from services.text.format import age, clock_time, countdown, latency, size
 from services.text.signs import (
     GATEWAYS,
@@ -224,6 +234,8 @@ def _jsonable(value: object, name: str = "") -> object:
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _jsonable(getattr(value, f.name), f.name) for f in fields(value)}
+    if isinstance(value, SandboxId | GatewayId):
+        return {"source": value.source, "native_id": value.native_id}
     if isinstance(value, tuple):
         if name in _KEYED:
             keyed = {str(_jsonable(key)): _jsonable(item) for key, item in value}

@@ -306,9 +306,19 @@ def changed_cells(before: Content, now: Content) -> tuple[int, int]:
     wide = max(before.cell_length, now.cell_length)
     if before.cell_length != now.cell_length or len(before.plain) != len(now.plain):
         return 0, wide
-    low, high = 0, len(now.plain)
-    while low < high and before[low : low + 1].is_same(now[low : low + 1]):
+    old, new = _characters(before), _characters(now)
+    low, high = 0, len(new)
+    while low < high and old[low] == new[low]:
         low += 1
-    while high > low and before[high - 1 : high].is_same(now[high - 1 : high]):
+    while high > low and old[high - 1] == new[high - 1]:
         high -= 1
     return now[:low].cell_length, now[:high].cell_length
+
+
+def _characters(line: Content) -> list[tuple[object, ...]]:
+    """Each character with the styles it is in."""
+    found: list[tuple[object, ...]] = [(character,) for character in line.plain]
+    for start, end, style in line.spans:
+        for at in range(start, min(end, len(found))):
+            found[at] += (style,)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.content import Content
 from textual.widget import Widget
@@ -54,7 +54,10 @@ class SandboxNow(Widget, can_focus=True):
 
     def show(self, state: NowState | None, empty: str = "") -> None:
         """Say this from now on; `empty` says why there is no sandbox."""
-        self._state, self._empty = state, empty or self._empty
+        state, empty = _timeless(state), empty or self._empty
+        if (state, empty) == (self._state, self._empty):
+            return
+        self._state, self._empty = state, empty
         self._redraw()
 
     def extend(self, lines: Iterable[LogLine]) -> None:
@@ -105,6 +108,14 @@ class SandboxNow(Widget, can_focus=True):
         for line in held:
             yield styled(line.text, "wait" if line.ours else "calm")
         yield from problem
+
+
+def _timeless(state: NowState | None) -> NowState | None:
+    """The same of every look that finds it so: when it was seen is not said here."""
+    if state is None:
+        return None
+    ways = tuple(replace(way, observed_at=0.0, latency_s=None) for way in state.ways)
+    return replace(state, sandbox=replace(state.sandbox, observed_at=0.0), ways=ways)
 
 
 def joined_lines(lines: Sequence[Content], width: int) -> Content:

@@ -88,7 +88,7 @@ class ShellPane(Vertical):
         # First in line, so that a finished shell's view cannot swallow it.
         Binding("enter", "reopen", "New shell", id="shell.reopen", priority=True),
         # Before the view hears of it: the next key is already meant for the panel.
-        Binding("ctrl+right_square_bracket", "release", "Leave the shell", priority=True, show=False),
+        Binding("ctrl+right_square_bracket", "release", "Leave", priority=True, show=False),
     ]
 
     @dataclass

@@ -152,7 +152,17 @@ class RowWindow(Generic[K]):
 
     def count_rows(self) -> None:
         """Tell the table how high it is."""
-        self._table.virtual_size = Size(0, len(self._model) + len(self._spilled) + HEADER)
+        table, high = self._table, len(self._model) + len(self._spilled) + HEADER
+        if high == table.virtual_size.height:
+            return
+        size, room, height = Size(0, high), table.container_size.height, table.styles.height
+        fixed = room and height is not None and not height.is_auto
+        if fixed and table.show_vertical_scrollbar is (high > room):
+            # A new layout of the whole screen would move nothing: only the scrollbar differs.
+            table.set_reactive(ScrollView.virtual_size, size)
+            table._scroll_update(size)
+        else:
+            table.virtual_size = size
 
     def set_cursor(self, key: K | None) -> None:
         """Put the cursor on a record, wherever it is."""

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.models import GatewayId, Sandbox, SandboxId, SandboxState
+from services.models import GatewayId, Sandbox, SandboxId, SandboxState, seen_again
 from services.net.http import ApiError, Http
 from services.sources.pods import evidence, judge
 from services.sources.pods.judge import instant
@@ -65,7 +65,7 @@ class PodRows:
                 seen_at = watch.seen_at(name, now)
                 before = known.get(name)
                 if before is not None and before[0] is pod and before[1].state in _STEADY:
-                    row = replace(before[1], observed_at=seen_at)
+                    row = seen_again(before[1], seen_at)
                 else:
                     row = self.row(pod, front, seen_at)
                 self._judged[name] = (pod, row)

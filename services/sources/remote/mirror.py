@@ -16,6 +16,7 @@ from services.models import (
     SandboxId,
     Unknown,
     UnknownWord,
+    seen_again,
 )
 from services.text.redact import redact_line
 from services.wire.incoming import MOST_FACTS, Incoming, capabilities, is_id, number
@@ -193,7 +194,7 @@ class Mirror:
             if one.at is not None and one.at - one.renewed_at >= renew_s:
                 now_at = one.at + self._offset_s
                 for key in one.followers:
-                    one.sandboxes[key] = replace(one.sandboxes[key], observed_at=now_at)
+                    one.sandboxes[key] = seen_again(one.sandboxes[key], now_at)
                 one.gateways = {
                     key: row if row.stale else replace(row, observed_at=now_at)
                     for key, row in one.gateways.items()

@@ -49,6 +49,8 @@ def fall(at: float, before_at: float | None = None, told_at: float | None = None
         (fall(900, 899, told_at=890.0), LastRecord("down", 891, 890.0), False),
         (fall(900, 899, told_at=895.0), LastRecord("down", 891, 890.0), True),
         (fall(900, 899, told_at=880.0), LastRecord("ready", 891, 890.0), False),
+        (fall(900, told_at=890.0), LastRecord("ready", 891, 890.0), True),
+        (fall(890, told_at=890.0), LastRecord("ready", 891, 890.0), False),
     ],
 )
 def test_what_is_news(event: Event, last: LastRecord | None, news: bool) -> None:

@@ -63,6 +63,15 @@ def test_who_keeps_to_its_credit_is_never_refused(sizes: list[int], window: int)
     asyncio.run(run())
 
 
+def test_a_quarter_of_the_window_is_granted_at_once() -> None:
+    receipt = Receipt(100)
+    receipt.arrived(60)
+    assert receipt.consumed(24) == 0, "less than a quarter, and more is there to be used"
+    assert receipt.consumed(1) == 25
+    assert receipt.consumed(10) == 0
+    assert receipt.consumed(25) == 35, "nothing is left that could bring the rest"
+
+
 def test_more_than_the_window_is_noticed() -> None:
     receipt = Receipt(100)
     assert receipt.arrived(60) and receipt.arrived(60)

@@ -140,6 +140,12 @@ class Inventory:
                 return one.seen_at(sandbox, now)
         return now
 
+    def all_seen_at(self, now: float) -> float | None:
+        """The same of all of them; None where they are not of one instant."""
+        if len(self._sandboxes) != 1 or self._sandboxes[0].progress:
+            return None
+        return self._sandboxes[0].seen_at("", now)
+
     async def more(self) -> str:
         """As `LongLists`."""
         under_way = [one for one in self._sandboxes if one.under_way]

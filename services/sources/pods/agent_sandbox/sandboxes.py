@@ -19,6 +19,7 @@ from services.models import (
     SandboxState,
     Unknown,
     UnknownWord,
+    seen_again,
 )
 from services.net.http import Http
 from services.sources.pods.agent_sandbox.backing import OwnedPods, backing_pod, owned_pods
@@ -165,13 +166,14 @@ class Sandboxes:
         keeper: GatewayId,
     ) -> tuple[Sandbox, ...]:
         """A row for each sandbox; what did not change is not judged again."""
-        known, self._known = self._known, {}
-        claims = _claim_names(stock)
+        known, claims, by_uid = self._known, _claim_names(stock), owned.by_uid
+        sandboxes = dict(stock.sandboxes)
+        all_seen_at = inventory.all_seen_at(look.now)
         rows: list[Sandbox] = []
-        for number, (name, sandbox) in enumerate(tuple(stock.sandboxes.items()), 1):
-            claim = claims.get(name, "")
-            pods = owned.by_uid.get(sandbox.metadata.uid, ())
-            seen_at = inventory.seen_at(name, look.now)
+        for number, (name, sandbox) in enumerate(sandboxes.items(), 1):
+            claim = claims.get(name, "") if claims else ""
+            pods = by_uid.get(sandbox.metadata.uid, ())
+            seen_at = inventory.seen_at(name, look.now) if all_seen_at is None else all_seen_at
             before = known.get(name)
             if (
                 before is not None
@@ -180,18 +182,16 @@ class Sandboxes:
                 and before.claim == claim
                 and look.now < before.lapses
             ):
-                self._known[name] = before
-                row = replace(before.row, observed_at=seen_at)
+                row = seen_again(before.row, seen_at)
             else:
                 row = self._judge_row(name, sandbox, pods, claim, look, keeper)
-                row = row if seen_at == look.now else replace(row, observed_at=seen_at)
+                row = row if seen_at == look.now else seen_again(row, seen_at)
             rows.append(row)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        for key in self._outdated.keys() - self._known.keys():
-            del self._outdated[key]
-        for key in self._contradicted.keys() - self._known.keys():
-            del self._contradicted[key]
+        for kept in (self._known, self._outdated, self._contradicted):
+            for key in kept.keys() - sandboxes.keys():
+                kept.pop(key)
         return tuple(rows)
 
     def _past(self, rows: tuple[Sandbox, ...], stock: Stock, now: float) -> tuple[Event, ...]:

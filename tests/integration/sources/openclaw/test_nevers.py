@@ -24,8 +24,8 @@ from services.sources.openclaw.layout import state_directories
 from services.sources.openclaw.source import open_openclaw
 from tests.integration.sources.openclaw.test_gateways import configure, write_lock
 from tests.integration.sources.openclaw.test_wake import OPS, STOPPED, opened, service, tool
-from tests.support.openclaw_kit import free_port
 from tests.support.openclaw_peer import TOKEN, GatewayPeer, gateway_peer
+from tests.support.ports import free_port
 
 READS_IT = OpenClawTable(credential="config")
 MAY_BE_OPENED = {"openclaw.json", "gateway.state.lock"}

@@ -15,8 +15,8 @@ from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openshell.test_script import ALPHA, repair, source
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.openclaw_peer import LIVE, READY, STARTED
-from tests.support.openshell_live import free_port
 from tests.support.openshell_script import Script, curl_said, register, script
+from tests.support.ports import free_port
 
 OK, FAILED = StepState.OK, StepState.FAILED
 PAGE = (200, "<!doctype html><title>OpenClaw</title>")

@@ -15,13 +15,8 @@ from services.sources.openshell import nemoclaw_cli
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.sources.protocol.source import OpenSource
 from tests.integration.sources.openshell.test_script import ALPHA, BETA, repair, source
-<<<<<<< HEAD
-from tests.support.openshell_script import Script, register, script
-from tests.support.ports import free_port
-=======
-from tests.support.openshell_live import free_port
 from tests.support.openshell_script import AGENT_REFUSES, AGENT_SERVES, Script, register, script
->>>>>>> w/openclaw
+from tests.support.ports import free_port
 
 
 def proposer(one: OpenSource) -> Proposer:

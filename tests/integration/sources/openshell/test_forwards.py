@@ -17,13 +17,8 @@ from services.models import AttemptState, Sandbox, SandboxId, Verb
 from services.sources.openshell import forwards
 from services.sources.openshell.forwards import from_files
 from tests.integration.sources.openshell.test_script import repair, source
-<<<<<<< HEAD
-from tests.support.openshell_script import Script, register, script
-from tests.support.ports import free_port
-=======
-from tests.support.openshell_live import free_port
 from tests.support.openshell_script import AGENT_SERVES, Script, register, script
->>>>>>> w/openclaw
+from tests.support.ports import free_port
 
 GONE = 4_000_000
 _LISTEN = "import socket,sys,time\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])))\n"

@@ -282,6 +282,13 @@ def test_later_lists_are_wrapped_paged_and_have_reasons() -> None:
     assert ("condition Ready", "False, ImagePull, no such") in shown.evidence
 
 
+def test_an_instant_is_read_by_either_name() -> None:
+    told = "2027-01-15T08:00:00Z"
+    pairs = [{"transition_time": told}, {"last_transition_time": told}, {}]
+    found = [one.at for one in lists.conditions([{"type": "Ready", **one} for one in pairs])]
+    assert found == [1_800_000_000.0, 1_800_000_000.0, None]
+
+
 @pytest.mark.parametrize("text", ["", "null", "7", '{"a": 1}', "[1]", '["x"]', "{" * 100_000])
 def test_what_is_not_a_list_is_named(text: str) -> None:
     with pytest.raises(UnavailableError, match="cannot be understood"):

@@ -337,6 +337,10 @@ def test_a_pod_may_contradict_only_what_is_called_ready() -> None:
 def test_instants_are_the_clusters_own() -> None:
     asleep = judge(ROWS["3 asleep"][0], NOW)
     assert asleep.since == pytest.approx(NOW - 600)
+    before_that_condition = Evidence(sandbox(SLEEPING, mode="Suspended"))
+    assert judge(before_that_condition, NOW).since == pytest.approx(NOW - 600)
+    apart = Evidence(sandbox(SLEEPS, {**SLEEPING, "lastTransitionTime": at(-5)}, mode="Suspended"))
+    assert judge(apart, NOW).since == pytest.approx(NOW - 600), "the Suspended condition counts"
     assert judge(ROWS["2 told to have expired"][0], NOW).since == pytest.approx(NOW - 60)
 
 

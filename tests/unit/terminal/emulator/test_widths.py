@@ -10,7 +10,14 @@ from rich.cells import cell_len
 
 from services.terminal.cells import Run
 from services.terminal.emulator import Emulator, width_table
-from services.terminal.emulator.widths import INVISIBLE, LONGEST, WIDE_SPACER, Clusters, is_zero
+from services.terminal.emulator.widths import (
+    INVISIBLE,
+    LONGEST,
+    WIDE_SPACER,
+    Clusters,
+    is_zero,
+    joins,
+)
 
 CLUSTERS = (
     *(
@@ -28,6 +35,15 @@ CLUSTERS = (
     ),
     *("☎️", "©", "©️", "🇫", "a\u0302\u0323", "👩‍❤️‍👨", "⚕️", "✅", "〰️", "▶️", "น้"),
 )
+
+
+def test_a_cell_takes_joined_characters_up_to_its_limit() -> None:
+    joiner = "\u200d"
+    full = ("👩" + joiner) * (LONGEST // 2)
+    assert len(full) == LONGEST
+    assert not joins(full, True, "👩")
+    assert joins(full[2:], True, "👩") and not joins(full[2:], False, "👩")
+    assert joins("🇫", True, "🇷") and not joins("🇫🇷", True, "🇫") and not joins("x", False, "🇫")
 
 
 def ranges(table: str) -> set[int]:
