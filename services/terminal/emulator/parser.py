@@ -68,8 +68,11 @@ class SequenceParser(pyte.ByteStream):
         """
         screen = self.screen
         screen.cost_limit = sys.maxsize if cells is None else screen.cost + cells
-        text = self.utf8_decoder.decode(data)
-        if not text.isascii() and _C1.search(text):
+        decoder = self.utf8_decoder
+        # In UTF-8 the first byte of a C1 control is 0xC2: looking for bytes is quick.
+        controls = b"\xc2" in data or decoder.getstate()[0] == b"\xc2"
+        text = decoder.decode(data)
+        if controls and _C1.search(text):
             text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
         if self.unparsed:
             text, self.unparsed = self.unparsed + text, ""
@@ -114,7 +117,7 @@ class SequenceParser(pyte.ByteStream):
         columns = screen.columns
         rows, x, y, attribute = screen.rows, cursor.x, cursor.y, cursor.attribute
         fast = screen.fast
-        protected = screen.protected
+        plain, protected = screen.plain, screen.protected
         if fast and cursor.pending:
             x = columns
         transitions = attribute.transitions
@@ -166,7 +169,10 @@ class SequenceParser(pyte.ByteStream):
             if kind == NOTHING:
                 pass
             elif kind == STYLE:
-                attribute = transitions.get(first) or apply_sgr(attribute, first) or attribute
+                try:
+                    attribute = transitions[first]
+                except KeyError:
+                    attribute = apply_sgr(attribute, first) or attribute
                 transitions = attribute.transitions
             elif kind == PLACE:
                 y, x = first, second
@@ -225,7 +231,10 @@ class SequenceParser(pyte.ByteStream):
                     if x == length:
                         row.spans.append((text, attribute))
                         row.length = end
-                    elif x > length >= 0 or row.wide:
+                    elif x > length >= 0:
+                        row.spans += (" " * (x - length), plain), (text, attribute)
+                        row.length = end
+                    elif row.wide:
                         row.write(x, text, attribute)
                     elif length >= 0:
                         row.log = [x, text, attribute]
