@@ -92,6 +92,17 @@ def _htop() -> str:
     return ""
 
 
+def _full_screen() -> str:
+    from tests.support import debian
+    from tests.support.cache import UnobtainableError
+
+    try:
+        debian.full_screen("mc")
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
@@ -173,6 +184,7 @@ KITS = {
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "vim": Kit("vim of this machine", _programs("vim")),
+    "full-screen": Kit("mc, fzf and btop of Debian 12", _full_screen),
     "htop": Kit("htop of this machine or of Debian 12", _htop),
 }
 
