@@ -1,6 +1,8 @@
-"""The ten sequences that cost most, for each cell of work and for each byte, beside plain text of
-the same run. A cell of work is what the emulator's own count calls one; what changes fewer cells than it has
-bytes is told by bytes alone."""
+"""The ten sequences that cost most, for each cell of work and for each byte, beside plain text.
+
+A cell of work is what the emulator's own count calls one; what counts fewer cells than it has bytes
+is told by bytes alone.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 `WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_FULL_SCREEN`, `WAKEDECK_HTOP`,
 `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder that has them already,
-or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions are
-pinned, and apt checks every package against the signed index of the distribution.
+or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
+are pinned, and apt checks every package against the signed index of the distribution.
 """
 
 from __future__ import annotations

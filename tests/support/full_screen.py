@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from services.terminal.emulator import Emulator
 from services.terminal.transport.pty import PtyProcess
 from tests.support import debian
+from tests.support.seen import VIM
 
-PATIENCE_S = 60.0
+PATIENCE_S = 50.0
+QUIET_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,11 @@ class Program:
 PROGRAMS = {
     "vim": Program(
         "vim",
-        lambda: "vim -u NONE -N -c 'syntax on' source.py",
+        lambda: f"{VIM} -c 'syntax on' source.py",
         (
-            ('"source.py"', ":set number hlsearch\r"),
-            (" 1 ", "/self\r"),
-            ("/self", ":vsplit | split\r"),
-            (":vsplit", ":10\rVjj"),
+            ('"source.py"', ":set number hlsearch | vsplit | split\r"),
+            ("  1 ", "50Gzt"),
+            (" 50 ", "Vjj"),
             ("VISUAL LINE", "\x1b:qa!\r"),
         ),
     ),
@@ -96,23 +96,30 @@ class Playing:
 
     async def pictures(self, program: Program) -> AsyncIterator[str]:
         """What the program shows at each step, its name, before the step's keys are sent."""
+        typed = b""
         for shows, keys in program.steps:
+            deadline = time.monotonic() + PATIENCE_S
             while not any(shows in row for row in self.emulator.display):
-                await self._read(shows)
+                if not await self._read():
+                    assert time.monotonic() < deadline, f"{shows!r} never came"
+                    # A program that has just started may drop what was typed before it listened.
+                    self._process.write(typed)
             yield shows
-            self._process.write(keys.encode())
+            typed = keys.encode()
+            self._process.write(typed)
 
-    async def _read(self, shows: str) -> None:
+    async def _read(self) -> bool:
+        """Whether something came in a while."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(QUIET_S):
                 data = await self._process.read()
         except TimeoutError:
-            data = b""
-        if not data:
-            pytest.fail(f"{shows!r} never came:\n" + "\n".join(self.emulator.display))
+            return False
+        assert data, "the program ended:\n" + "\n".join(self.emulator.display)
         self.emulator.feed(data)
         for feed in self._others:
             feed(data)
+        return True
 
 
 def make_files(folder: Path) -> None:
@@ -138,7 +145,7 @@ async def playing(program: Program, folder: Path, size: tuple[int, int]) -> Asyn
         "COLORTERM": "truecolor",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
-        "PS1": "first$ ",
+        "LESSHISTFILE": "-",
     }
     process = await PtyProcess.start(
         ["sh", "-c", program.command()], env=environ, cwd=folder, columns=size[0], lines=size[1]

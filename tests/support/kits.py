@@ -183,6 +183,7 @@ KITS = {
     "node": Kit("node of this machine", _programs("node")),
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
+    "less": Kit("less of this machine", _programs("less")),
     "vim": Kit("vim of this machine", _programs("vim")),
     "full-screen": Kit("mc, fzf and btop of Debian 12", _full_screen),
     "htop": Kit("htop of this machine or of Debian 12", _htop),

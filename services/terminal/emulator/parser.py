@@ -43,7 +43,7 @@ _SHORT: Final = 32
 _SHORT_STYLE: Final = 12
 _BEFORE_FINAL: Final = frozenset("[0123456789;:")
 """What may stand before the final of SGR: most of what is not SGR is told by it."""
-_SEQUENCE_COST: Final = 64
+_SEQUENCE_COST: Final = 160
 """What a sequence costs besides the cells it changes, in cells."""
 _CHARACTER_COST: Final = 32
 """What a character of a sequence that arrives in pieces costs, in cells."""

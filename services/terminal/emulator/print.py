@@ -23,7 +23,7 @@ TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
 """Text and controls in turn."""
 _SLOW_PIECE: Final = 256
 """Characters printed at a time where printing is slow."""
-_TOKEN_COST: Final = 16
+_TOKEN_COST: Final = 32
 """What a text or a control costs besides its cells, in cells."""
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 

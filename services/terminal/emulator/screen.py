@@ -194,6 +194,7 @@ class Screen:
             self.scroll_line()
             return
         if top == 0 and not self.on_alternate:
+            self.cost += count * self.columns
             for row in rows[:count]:
                 self.history.add(row)
         del rows[top : top + count]
@@ -205,6 +206,8 @@ class Screen:
         rows, margins = self.rows, self.margins
         top = margins.top
         if top == 0 and not self.on_alternate:
+            if rows[0].length < 0:
+                self.cost += self.columns
             self.history.add(rows[0])
         del rows[top]
         plain = self.cursor.attribute.plain
