@@ -80,7 +80,7 @@ def main() -> None:
         write(f"\n{title:28}{'sent':24}{'64 KiB':>9}{'x a byte':>9}{'x a cell':>9}{'slice':>9}\n")
         worst: dict[str, tuple[float, float, float, str, str, str]] = {}
         counted = [row for row in found if row[0] > row[1] or key == 0]
-        for row in sorted(counted, key=lambda row: -row[key]):
+        for row in sorted(counted, key=lambda row: -float(row[key])):
             worst.setdefault(row[3], row)
         for byte, cell, longest, name, sent, state in list(worst.values())[:SHOWN]:
             write(
