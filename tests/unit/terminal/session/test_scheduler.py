@@ -100,12 +100,12 @@ async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
     scheduler.add(shell)
     scheduler.wake()
     async with asyncio.timeout(20):
-        # All of a frame takes some 5 ms; on a machine that is busy most may be cut short.
-        while len(parsed) < 8 or max(parsed) < 64 * 1024:
+        while len(parsed) < 8:
             await asyncio.sleep(0)  # a turn of the loop, in which the pump does its work
             scheduler.wake()
     await scheduler.remove(shell)
     assert shell.caught_up >= len(parsed)
+    # All of a frame takes some 5 ms; on a machine that is busy the last ones may be cut short.
     assert max(parsed) == 64 * 1024
     assert min(parsed) > 0
 
