@@ -1,4 +1,8 @@
-"""The ten sequences that cost most, for each byte, beside plain text of the same run."""
+"""The ten sequences that cost most, for each cell of work and for each byte, beside plain text.
+
+A cell of work is what the emulator's own count calls one; what counts fewer cells than it has bytes
+is told by bytes alone.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +45,11 @@ def sequences() -> dict[str, str]:
     return found | {"x" + C + "9999b": "repeat", C + "\n": "a control in a sequence"}
 
 
-def seconds_a_byte(state: str, sent: bytes, passes: int = 24) -> tuple[float, float]:
-    """What a byte costs, and the longest slice of a flood of it."""
+def measure(state: str, sent: bytes, passes: int = 24) -> tuple[float, float, float]:
+    """What a byte costs, what a cell of work does, and the longest slice of a flood of it."""
     emulator = Emulator(COLUMNS, LINES, lambda _: None)
     emulator.feed((state + PLACE).encode())
+    counted = emulator._screen.cost
     began = process_time()
     emulator.feed(sent * passes, 16 * 1024)
     longest = now = process_time() - began
@@ -53,27 +58,35 @@ def seconds_a_byte(state: str, sent: bytes, passes: int = 24) -> tuple[float, fl
         emulator.feed(b"", 16 * 1024)
         now = process_time() - began
         longest = max(longest, now - before)
-    return now / (len(sent) * passes), longest
+    cells = emulator._screen.cost - counted
+    return now / (len(sent) * passes), now / max(cells, 1), longest
 
 
 def main() -> None:
     """Print them."""
-    plain = min(seconds_a_byte("", TEXT, 1000)[0] for _ in range(3))
-    worst: dict[str, tuple[float, float, str, str]] = {}
+    plain = min(measure("", TEXT, 1000)[0] for _ in range(3))
+    found = []
     for state, before in STATES.items():
         for sent, name in sequences().items():
-            cost, longest = seconds_a_byte(before, sent.encode())
-            if cost > worst.get(name, (0.0,))[0]:
-                worst[name] = cost, longest, sent, state
+            byte, cell, longest = measure(before, sent.encode())
+            # The shortest of three: what the machine did meanwhile is not the sequence's.
+            if byte > cell > plain * 10:
+                again = (measure(before, sent.encode()) for _ in range(2))
+                byte, cell, longest = min((byte, cell, longest), *again)
+            found.append((byte, cell, longest, name, sent, state))
     write = sys.stdout.write
     write(f"{COLUMNS}x{LINES}; 64 KiB of plain text: {plain * PIECE * 1000:.2f} ms\n")
-    write(f"{'handler':28}{'sent':22}{'64 KiB':>9}{'x text':>9}{'slice':>9}  where\n")
-    rows = sorted(worst.items(), key=lambda row: -row[1][0])[:SHOWN]
-    for name, (cost, longest, sent, state) in rows:
-        write(
-            f"{name:28}{sent.encode()!r:22}{cost * PIECE:7.2f} s{cost / plain:9.0f}"
-            f"{longest * 1000:6.1f} ms  {state}\n"
-        )
+    for title, key in (("by cells of work", 1), ("by bytes", 0)):
+        write(f"\n{title:28}{'sent':24}{'64 KiB':>9}{'x a byte':>9}{'x a cell':>9}{'slice':>9}\n")
+        worst: dict[str, tuple[float, float, float, str, str, str]] = {}
+        counted = [row for row in found if row[0] > row[1] or key == 0]
+        for row in sorted(counted, key=lambda row: -float(row[key])):
+            worst.setdefault(row[3], row)
+        for byte, cell, longest, name, sent, state in list(worst.values())[:SHOWN]:
+            write(
+                f"{name:28}{sent.encode()!r:24}{byte * PIECE:7.2f} s{byte / plain:9.0f}"
+                f"{cell / plain:9.1f}{longest * 1000:6.1f} ms  {state}\n"
+            )
 
 
 if __name__ == "__main__":

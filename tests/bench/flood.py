@@ -11,14 +11,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from services.terminal.transport.pty import PtyProcess
+from tests.bench import payloads
 from tests.bench.panel import ROOT
 
 COLUMNS, LINES = 200, 64
@@ -26,6 +30,7 @@ KEYS = 100
 RESULTS_S = 20.0
 CHORD = b"\x1d"
 SETTLE_S = 1.0
+INTERRUPTS = 10
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -137,10 +142,16 @@ class Bench:
         await self.press(b"0")
 
 
-async def run() -> None:
-    """Measure every phase."""
-    home = Path(tempfile.mkdtemp(prefix="wakedeck-bench-"))
-    environ = {
+def scheduled(pid: int) -> tuple[float, float]:
+    """Seconds a process's main thread ran, and waited for a core, so far."""
+    ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
+@asynccontextmanager
+async def panel(home: Path, *programs: str, **environ: str) -> AsyncIterator[Painted]:
+    """The panel with a shell for each program."""
+    known = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "TERM": "xterm-256color",
@@ -148,31 +159,77 @@ async def run() -> None:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
     }
-    results = home / "results"
     process = await PtyProcess.start(
-        [sys.executable, "-m", "tests.bench.flood_panel", str(results)],
-        env=environ,
+        [sys.executable, "-m", "tests.bench.flood_panel", str(home / "results"), *programs],
+        env=known | environ,
         cwd=ROOT,
         columns=COLUMNS,
         lines=LINES,
     )
     screen = Painted(process)
     try:
+        yield screen
+    finally:
+        await screen.close()
+
+
+async def flood(home: Path) -> None:
+    """Lateness, frames and echoes of every phase."""
+    source = shlex.join([sys.executable, "-m", "tests.bench.flood_source"])
+    async with panel(home, source, source) as screen:
         await screen.until(b"(ready)", times=2)
-        bench = Bench(screen, results)
+        bench = Bench(screen, home / "results")
         print(f"{COLUMNS}x60, ms; aims: lag p99 10, echo p99 50 plain and 100 colour")
         print(f"{'':8}{'loop lag p50/p99/max':>21}{'ours p99/max':>14}{'frames/s':>9}", end="")
         print(f"{'echo p50/p99':>16}{'beside p50/p99':>16}")
         for name, key in (("idle", b"0"), ("log", b"1"), ("colour", b"2"), ("idle", b"0")):
             await bench.phase(name, key)
-    finally:
-        await screen.close()
-        shutil.rmtree(home, ignore_errors=True)
+
+
+async def interrupts(home: Path) -> None:
+    """How long from Ctrl-C until the shell's next prompt is painted, in floods of real programs."""
+    for name, make in (("log", payloads.plain_log), ("colour", payloads.coloured)):
+        (home / name).write_bytes(make(2_000_000) * 50)
+    commands = {
+        "sleep": "sleep 600",
+        "yes": "yes",
+        "log": f"while cat {shlex.quote(str(home / 'log'))}; do :; done",
+        "colour": f"while cat {shlex.quote(str(home / 'colour'))}; do :; done",
+        "random": "cat /dev/urandom",
+    }
+    # A full reset before each prompt: what random bytes switched on would hide it.
+    prompt = r"\[\ec\]prompt-\#-here "
+    async with panel(home, "bash --norc --noprofile -i", "sleep 9999", PS1=prompt) as screen:
+        count = 1
+        print("Ctrl-C to prompt, ms; aim 200; the panel ran, and waited for a core, of that")
+        print(f"{'':8}{'p50':>8}{'worst':>8}{'ran':>8}{'waited':>8}")
+        await screen.until(b"prompt-1-here")
+        for name, command in commands.items():
+            took, ran, waited = [], [], []
+            for _ in range(INTERRUPTS):
+                screen.process.write(command.encode() + b"\r")
+                await asyncio.sleep(SETTLE_S)
+                screen.forget()
+                count += 1
+                begun, before = time.perf_counter(), scheduled(screen.process.pid)
+                screen.process.write(b"\x03")
+                await screen.until(b"prompt-%d-here" % count)
+                took.append(time.perf_counter() - begun)
+                after = scheduled(screen.process.pid)
+                ran.append(after[0] - before[0])
+                waited.append(after[1] - before[1])
+            print(f"{name:8}{quantile(took, 0.5):8.0f}{max(took) * 1000:8.0f}", end="")
+            print(f"{quantile(ran, 0.5):8.0f}{quantile(waited, 0.5):8.0f}", flush=True)
 
 
 def main() -> None:
     """Run it."""
-    asyncio.run(run())
+    home = Path(tempfile.mkdtemp(prefix="wakedeck-bench-"))
+    try:
+        asyncio.run(flood(home))
+        asyncio.run(interrupts(home))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The app `tests.bench.flood` looks at: two shells on one pump, one of them large.
 
-Started as a program of its own on a terminal; SIGUSR1 makes it append what it measured since the
-last one to the file it was given, as one line of JSON.
+Started as a program of its own on a terminal, with a file and the programs of both shells; SIGUSR1
+makes it append what it measured since the last one to the file, as one line of JSON.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual.app import App, ComposeResult
@@ -31,9 +33,10 @@ class Panel(App[None], inherit_bindings=False):
 
     CSS = "#shell-1 { height: 1fr; } #shell-2 { height: 4; }"
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, programs: Sequence[str]) -> None:
         super().__init__()
         self._results = results
+        self._programs = programs
         self._clock = SystemClock()
         self.shells = Shells(self._clock, lambda shell: None, lambda shell_id: None)
         self._lags: list[float] = []
@@ -41,18 +44,20 @@ class Panel(App[None], inherit_bindings=False):
         self._frames = 0
         self._began = time.perf_counter()
 
-    def _open(self) -> OpenShell:
-        program = (sys.executable, "-m", "tests.bench.flood_source")
+    def _open(self, program: str) -> OpenShell:
         environ = {
             "PATH": os.environ["PATH"],
             "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
             "PYTHONPATH": str(Path.cwd()),
+            "PS1": os.environ.get("PS1", ""),
         }
-        return self.shells.open(SandboxId("bench", "box"), PtyTransport(program, env=environ))
+        transport = PtyTransport(shlex.split(program), env=environ)
+        return self.shells.open(SandboxId("bench", "box"), transport)
 
     def compose(self) -> ComposeResult:
-        for _ in range(2):
-            yield self._open().view
+        for program in self._programs:
+            yield self._open(program).view
 
     def on_mount(self) -> None:
         self._shells = [asyncio.create_task(self.shells.run(f"shell-{n}")) for n in (1, 2)]
@@ -98,4 +103,4 @@ class Panel(App[None], inherit_bindings=False):
 
 
 if __name__ == "__main__":
-    Panel(Path(sys.argv[1])).run()
+    Panel(Path(sys.argv[1]), sys.argv[2:]).run()

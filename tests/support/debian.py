@@ -1,10 +1,11 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_CHROMIUM`, `WAKEDECK_HTOP`, `WAKEDECK_NGINX`,
-`WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS` name a folder that has them already,
-or are `no` where nothing is to be fetched. Otherwise they go to the user's cache, once; versions
-are pinned, and apt checks every package against the signed index of the distribution. The browser
-alone has no version: each security update takes the one before off the mirrors.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_CHROMIUM`, `WAKEDECK_FULL_SCREEN`,
+`WAKEDECK_HTOP`, `WAKEDECK_NGINX`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS`
+name a folder that has them already, or are `no` where nothing is to be fetched. Otherwise they go
+to the user's cache, once; versions are pinned, and apt checks every package against the signed
+index of the distribution. The browser alone has no version: each security update takes the one
+before off the mirrors.
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ HTOP = {
     "libnl-3-200": "3.7.0-0.2+b1",
     "libnl-genl-3-200": "3.7.0-0.2+b1",
 }
+FULL_SCREEN = {
+    "mc": "3:4.8.29-2",
+    "mc-data": "3:4.8.29-2",
+    "libslang2": "2.3.3-3",
+    "libssh2-1": "1.10.0-3+b1",
+    "libext2fs2": "1.47.0-2+b2",
+    "libgpm2": "1.20.7-10+b1",
+    "fzf": "0.38.0-1+b1",
+    "btop": "1.2.13-1",
+}
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 NGINX = {"nginx": "1.22.1-9+deb12u9"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
@@ -80,6 +91,7 @@ VARIABLE = "WAKEDECK_CONTAINERD"
 CHROMIUM_VARIABLE = "WAKEDECK_CHROMIUM"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 PODMAN_VARIABLE = "WAKEDECK_PODMAN"
+FULL_SCREEN_VARIABLE = "WAKEDECK_FULL_SCREEN"
 HTOP_VARIABLE = "WAKEDECK_HTOP"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NGINX_VARIABLE = "WAKEDECK_NGINX"
@@ -148,9 +160,26 @@ def htop() -> str:
     """
     if shutil.which("htop") is not None:
         return "htop"
-    place = _unpacked("htop", HTOP_VARIABLE, HTOP)
-    libraries = ":".join(sorted(str(one) for one in place.glob("lib/*-linux-gnu")))
-    return f"LD_LIBRARY_PATH={shlex.quote(libraries)} {shlex.quote(str(place / 'usr/bin/htop'))}"
+    return _command(_unpacked("htop", HTOP_VARIABLE, HTOP), "htop")
+
+
+@cache
+def full_screen(program: str) -> str:
+    """What to type for mc, fzf or btop, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    place = _unpacked("full-screen", FULL_SCREEN_VARIABLE, FULL_SCREEN)
+    data = shlex.quote(str(place / "usr/share/mc"))
+    return f"MC_DATADIR={data} {_command(place, program)}"
+
+
+def _command(place: Path, program: str) -> str:
+    """What to type for an unpacked program."""
+    folders = (*place.glob("lib/*-linux-gnu"), *place.glob("usr/lib/*-linux-gnu"))
+    libraries = shlex.quote(":".join(sorted(map(str, folders))))
+    return f"LD_LIBRARY_PATH={libraries} {shlex.quote(str(place / 'usr/bin' / program))}"
 
 
 @cache

@@ -98,6 +98,17 @@ def _htop() -> str:
     return ""
 
 
+def _full_screen() -> str:
+    from tests.support import debian
+    from tests.support.cache import UnobtainableError
+
+    try:
+        debian.full_screen("mc")
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _kubectl(minor: int = 32) -> str:
     from tests.support import kubectl
 
@@ -179,7 +190,9 @@ KITS = {
     "node": Kit("node of this machine", _programs("node")),
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
+    "less": Kit("less of this machine", _programs("less")),
     "vim": Kit("vim of this machine", _programs("vim")),
+    "full-screen": Kit("mc, fzf and btop of Debian 12", _full_screen),
     "htop": Kit("htop of this machine or of Debian 12", _htop),
 }
 

@@ -20,7 +20,7 @@ def row_state(row: Row, columns: int) -> list[CellState]:
     for text, attribute in row.pieces():
         cells += [
             (
-                None if char == WIDE_SPACER else row.page.clusters.cell(char),
+                None if char == WIDE_SPACER else row.defaults.clusters.cell(char),
                 attribute,
                 attribute.protection,
             )

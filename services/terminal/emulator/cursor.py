@@ -162,14 +162,14 @@ def tab(screen: Screen) -> None:
 def tab_forward(screen: Screen, count: int = 0) -> None:
     """CHT: never beyond the right margin."""
     limit = right_limit(screen)
-    screen.cost += len(screen.tabs)
+    screen.cost += 2 * len(screen.tabs)
     stops = screen.tabs.after(screen.cursor.x, limit)
     screen.cursor.x = stops[(count or 1) - 1] if (count or 1) <= len(stops) else limit
 
 
 def tab_back(screen: Screen, count: int = 0) -> None:
     """CBT: the left margin stops it in origin mode alone; a pending wrap stays."""
-    screen.cost += len(screen.tabs)
+    screen.cost += 2 * len(screen.tabs)
     stops = screen.tabs.before(screen.cursor.x)
     x = stops[-count or -1] if stops and count <= len(stops) else 0
     limit = min(screen.margins.left, screen.cursor.x) if screen.origin else 0

@@ -10,7 +10,7 @@ from services.terminal.emulator.print import put, put_cells
 from services.terminal.emulator.row import Row
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.state import ROW_COST
-from services.terminal.emulator.styles import Protection
+from services.terminal.emulator.styles import Attribute, Protection
 from services.terminal.emulator.widths import WIDE_SPACER
 
 _SCROLLBACK = 3
@@ -81,7 +81,10 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
     """Blank cells, but for those with this protection."""
     blank, columns = screen.cursor.attribute.blank, screen.columns
     screen.cost += end - start + ROW_COST
-    found = list(row.known_attributes) if screen.protected else []
+    found: list[Attribute] = []
+    if screen.protected:
+        screen.cost += columns
+        found = list(row.known_attributes)
     kept = {id(each) for each in found if each.protection == spared}
     if not kept:
         row.erase(start, end, blank)

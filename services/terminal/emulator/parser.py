@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from operator import length_hint
 from typing import Any, Final, cast
 
 import pyte
 
+from services.terminal.emulator import sequences
 from services.terminal.emulator.dispatch import (
     ERASE_TO_END,
     GENERAL,
@@ -29,21 +30,19 @@ from services.terminal.emulator.print import draw, write
 from services.terminal.emulator.print_cached import pieces_of, print_text
 from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
-from services.terminal.emulator.sequences import LONGEST, LONGEST_STRING, SEQUENCE, is_linux
+from services.terminal.emulator.sequences import ESC, SEQUENCE
 
-ESC: Final = "\x1b"
 _ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
 """A string that ends in its own piece."""
 _OPEN: Final = re.compile(r"\][^\x07\x18\x1a]*|[PX^_][^\x18\x1a]*")
 _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
-_C1: Final = re.compile("[\x80-\x9f]")
 
 _SHORT: Final = 32
 """Longer pieces seldom come again."""
 _SHORT_STYLE: Final = 12
 _BEFORE_FINAL: Final = frozenset("[0123456789;:")
 """What may stand before the final of SGR: most of what is not SGR is told by it."""
-_SEQUENCE_COST: Final = 64
+_SEQUENCE_COST: Final = 160
 """What a sequence costs besides the cells it changes, in cells."""
 _CHARACTER_COST: Final = 32
 """What a character of a sequence that arrives in pieces costs, in cells."""
@@ -68,9 +67,12 @@ class SequenceParser(pyte.ByteStream):
         """
         screen = self.screen
         screen.cost_limit = sys.maxsize if cells is None else screen.cost + cells
-        text = self.utf8_decoder.decode(data)
-        if not text.isascii() and _C1.search(text):
-            text = _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
+        decoder = self.utf8_decoder
+        # In UTF-8 the first byte of a C1 control is 0xC2: looking for bytes is quick.
+        controls = b"\xc2" in data or decoder.getstate()[0] == b"\xc2"
+        text = decoder.decode(data)
+        if controls:
+            text = sequences.spell_out_c1(text)
         if self.unparsed:
             text, self.unparsed = self.unparsed + text, ""
         if screen.adrift and not screen.cursor.pending:
@@ -114,7 +116,7 @@ class SequenceParser(pyte.ByteStream):
         columns = screen.columns
         rows, x, y, attribute = screen.rows, cursor.x, cursor.y, cursor.attribute
         fast = screen.fast
-        protected = screen.protected
+        plain, protected = screen.plain, screen.protected
         if fast and cursor.pending:
             x = columns
         transitions = attribute.transitions
@@ -166,7 +168,10 @@ class SequenceParser(pyte.ByteStream):
             if kind == NOTHING:
                 pass
             elif kind == STYLE:
-                attribute = transitions.get(first) or apply_sgr(attribute, first) or attribute
+                try:
+                    attribute = transitions[first]
+                except KeyError:
+                    attribute = apply_sgr(attribute, first) or attribute
                 transitions = attribute.transitions
             elif kind == PLACE:
                 y, x = first, second
@@ -214,7 +219,7 @@ class SequenceParser(pyte.ByteStream):
                     transitions = attribute.transitions
                 if screen.cost > screen.cost_limit:
                     shown = text if isinstance(text, str) else "".join(text)
-                    self.unparsed = shown + _joined(each)
+                    self.unparsed = shown + sequences.joined(each)
                     if self.unparsed:
                         break
             if width > 0:
@@ -225,7 +230,10 @@ class SequenceParser(pyte.ByteStream):
                     if x == length:
                         row.spans.append((text, attribute))
                         row.length = end
-                    elif x > length >= 0 or row.wide:
+                    elif x > length >= 0:
+                        row.spans += (" " * (x - length), plain), (text, attribute)
+                        row.length = end
+                    elif row.wide:
                         row.write(x, text, attribute)
                     elif length >= 0:
                         row.log = [x, text, attribute]
@@ -254,7 +262,7 @@ class SequenceParser(pyte.ByteStream):
             cursor.attribute = attribute
             rest = write(screen, text if isinstance(text, str) else "".join(text))
             if rest or screen.cost > screen.cost_limit:
-                self.unparsed = rest + _joined(each)
+                self.unparsed = rest + sequences.joined(each)
                 if self.unparsed:
                     return
             if screen.adrift and not screen.cursor.pending:
@@ -344,8 +352,8 @@ class SequenceParser(pyte.ByteStream):
                 elif run == "\x07" and pieces[0] == "\x1b]":
                     state = self._finish(pieces, run)
                 else:
-                    self._collect(pieces, run, LONGEST_STRING)
-                    if pieces[0] == "\x1b]" and self._length <= 10 and is_linux(pieces[1:]):
+                    self._collect(pieces, run, sequences.LONGEST_STRING)
+                    if self._length <= 10 and sequences.is_linux(pieces):
                         state = self._finish(pieces, "")
                 continue
             if state == _STRING_ESCAPE:
@@ -373,7 +381,7 @@ class SequenceParser(pyte.ByteStream):
                 self._length = 2
                 state = _CONTROL if run == "[" else _STRING
             elif (state == _ESCAPE and run < "0") or (state == _CONTROL and run < "@"):
-                self._collect(pieces, run, LONGEST)
+                self._collect(pieces, run, sequences.LONGEST)
             else:
                 state = self._finish(pieces, run)
 
@@ -385,12 +393,7 @@ class SequenceParser(pyte.ByteStream):
     def _finish(self, pieces: list[str], end: str) -> int:
         sequence = "".join(pieces) + end
         string = sequence[1] in "]PX^_"
-        if self._length <= (LONGEST_STRING if string else LONGEST) + 4:
+        if self._length <= (sequences.LONGEST_STRING if string else sequences.LONGEST) + 4:
             perform(self.screen, sequence[1:])
         self._length = 0
         return _GROUND
-
-
-def _joined(pieces: Iterable[str]) -> str:
-    """Pieces as they came, each with its escape."""
-    return "".join([ESC + piece for piece in pieces])

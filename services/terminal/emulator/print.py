@@ -23,7 +23,7 @@ TOKENS: Final = re.compile(r"[^\x00-\x1f\x7f]+|\r\n|[\x00-\x1f\x7f]")
 """Text and controls in turn."""
 _SLOW_PIECE: Final = 256
 """Characters printed at a time where printing is slow."""
-_TOKEN_COST: Final = 16
+_TOKEN_COST: Final = 32
 """What a text or a control costs besides its cells, in cells."""
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -61,8 +61,16 @@ def write(screen: Screen, text: str) -> str:
 
 
 def _write(screen: Screen, text: str) -> str:
-    if screen.fast and "\n" in text and write_lines(screen, text):
-        return ""
+    if screen.fast and "\n" in text:
+        if write_lines(screen, text):
+            return ""
+        if not text.isascii() and MAY_JOIN.match(text):
+            # Only the first line depends on what stands before it.
+            first, _, rest = text.partition("\r\n")
+            if CONTROL.search(first) is None:
+                draw(screen, first)
+                screen.cost += _TOKEN_COST
+                return f"\r\n{rest}"
     for match in TOKENS.finditer(text):
         piece = match[0]
         if piece == "\r\n":
@@ -86,7 +94,7 @@ def draw(screen: Screen, text: str) -> None:
     if screen.charsets.translation is not None or screen.charsets.shift:
         text = _translate(screen, text)
     if not text.isascii():
-        if INVISIBLE.search(text):
+        if not text.isprintable():
             text = INVISIBLE.sub("", text)
         taken = 0
         while MAY_JOIN.match(text, taken) and _join(screen, text[taken]):
@@ -287,10 +295,11 @@ def write_lines(screen: Screen, text: str) -> bool:
     if returned:
         lines[-1] = tail[:-1]
     joined = "".join(lines)
-    if joined.isascii():
-        if not joined.isprintable():
-            return False
-    elif CONTROL.search(joined) or not _normalise_lines(screen, lines, joined):
+    if not joined.isprintable() and (
+        joined.isascii() or CONTROL.search(joined) or INVISIBLE.search(joined)
+    ):
+        return False
+    if not joined.isascii() and not _normalise_lines(screen, lines):
         return False
     if fed:
         index(screen)
@@ -300,10 +309,10 @@ def write_lines(screen: Screen, text: str) -> bool:
     return True
 
 
-def _normalise_lines(screen: Screen, lines: list[str], joined: str) -> bool:
+def _normalise_lines(screen: Screen, lines: list[str]) -> bool:
     """Normalise lines in place; False where one may begin with a part of a cluster."""
     text = "\n".join(lines)
-    if INVISIBLE.search(joined) or MAY_JOIN.match(text) or ZERO_WIDTH_LINE_START.search(text):
+    if MAY_JOIN.match(text) or ZERO_WIDTH_LINE_START.search(text):
         return False
     lines[:] = screen.clusters.normalise(text).split("\n")
     return True

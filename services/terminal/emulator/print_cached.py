@@ -107,7 +107,8 @@ def pieces_of(text: str) -> tuple[str, ...]:
 def _normalised(screen: Screen, text: str) -> str:
     """Text normalised, for any place on the screen; empty where that depends on the place."""
     found = ""
-    if not (CONTROL.search(text) or JOINS_LEFT.match(text) or INVISIBLE.search(text)):
+    odd = not text.isprintable() and (CONTROL.search(text) or INVISIBLE.search(text))
+    if not odd and not JOINS_LEFT.match(text):
         found = screen.clusters.normalise(text)
     if len(text) <= _SHORT:
         screen.memo.keep_text(text, found)

@@ -44,7 +44,7 @@ def resize(screen: Screen, columns: int, lines: int) -> None:
     before = screen.columns
     for row in (*main, *alternate):
         row.settle()
-    screen.columns = screen.page.columns = columns
+    screen.columns = screen.defaults.columns = columns
     reflowed = _reflow_rows(screen, main, columns, lines, before)
     cut = _cut(screen, alternate, columns, lines)
     screen.lines = lines

@@ -55,17 +55,17 @@ class Row:
         "attributes",
         "cells",
         "clean",
+        "defaults",
         "length",
         "log",
         "marks",
-        "page",
         "spans",
         "wide",
         "wrapped",
     )
 
-    def __init__(self, page: RowDefaults) -> None:
-        self.page = page
+    def __init__(self, defaults: RowDefaults) -> None:
+        self.defaults = defaults
         self.spans: list[Span] = []
         self.length = 0
         """Cells written as spans; -1 for a grid, which is as long as the screen is wide, and
@@ -138,7 +138,7 @@ class Row:
         log = self.log
         if not log:
             return
-        places, columns = log[::3], self.page.columns
+        places, columns = log[::3], self.defaults.columns
         if 0 in places:
             # Most often it was painted from its beginning to its end, in one go.
             first = len(places) - 1 - places[::-1].index(0)
@@ -164,7 +164,7 @@ class Row:
             self.settle()
         if self.cells is not None:
             return self.cells
-        spans, columns, plain = self.spans, self.page.columns, self.page.plain
+        spans, columns, plain = self.spans, self.defaults.columns, self.defaults.plain
         if not spans:
             cells = [" "] * columns
             attributes = [plain] * columns
@@ -205,7 +205,7 @@ class Row:
         if length >= 0:
             if at >= length:
                 if at > length:
-                    self.spans.append((" " * (at - length), self.page.plain))
+                    self.spans.append((" " * (at - length), self.defaults.plain))
                 self.spans.append((text, attribute))
                 self.length = end
                 self.wide = self.wide or wide
@@ -229,7 +229,7 @@ class Row:
         log = self.log
         if len(log) > LONGEST_LOG:
             self.settle()
-        elif at == 0 and len(log) > _LONG_LOG and log[-3] + len(log[-2]) == self.page.columns:
+        elif at == 0 and len(log) > _LONG_LOG and log[-3] + len(log[-2]) == self.defaults.columns:
             self.settle()  # Painted to its end and now anew: the last time is the whole of it.
         if self.length >= 0:
             self.log = [at, text, attribute]
@@ -239,7 +239,7 @@ class Row:
 
     def erase(self, start: int, end: int, blank: Attribute) -> None:
         """Blank the cells of [start, end)."""
-        columns = self.page.columns
+        columns = self.defaults.columns
         self.clean = 0
         if end >= columns:
             self.wrapped = False
@@ -329,11 +329,13 @@ class Row:
     @property
     def runs(self) -> list[Run]:
         """The cells from column 0 in runs of equal style; past the last all are blank and plain."""
-        to_text = self.page.clusters.to_text
+        to_text = self.defaults.clusters.to_text
         runs: list[Run] = []
         last: Attribute | None = None
         for text, attribute in self.pieces():
-            for part in _split_joined(text, self.page.clusters) if self.wide else (to_text(text),):
+            for part in (
+                _split_joined(text, self.defaults.clusters) if self.wide else (to_text(text),)
+            ):
                 if attribute is last and not runs[-1][0].endswith(JOINER):
                     runs[-1] = (runs[-1][0] + part, attribute)
                 else:
@@ -356,8 +358,8 @@ class Row:
     def text(self) -> str:
         """The cells as text, without blanks at the end of the line (a wrapped row has no end)."""
         if self.wrapped:
-            return self.page.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
-        return self.page.clusters.to_text(self.content).rstrip(" ")
+            return self.defaults.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
+        return self.defaults.clusters.to_text(self.content).rstrip(" ")
 
 
 def _last_written(log: list[Any], columns: int) -> list[Any]:

@@ -44,8 +44,8 @@ class Screen:
         self.attributes = Attributes()
         self.clusters = Clusters()
         self.plain = self.attributes.plain
-        self.page = RowDefaults(columns, self.clusters, self.plain)
-        self.history = Scrollback(history, self.page)
+        self.defaults = RowDefaults(columns, self.clusters, self.plain)
+        self.history = Scrollback(history, self.defaults)
         self.memo = Memo()
         self.cost = 0
         """Cells that were changed or looked at by all but plain printing, since the start."""
@@ -124,11 +124,11 @@ class Screen:
 
     def blank_rows(self, count: int) -> list[Row]:
         """Rows nothing was written to."""
-        return [Row(self.page) for _ in range(count)]
+        return [Row(self.defaults) for _ in range(count)]
 
     def blank_row(self) -> Row:
         """A row that scrolls in: it has the background of the moment."""
-        row = Row(self.page)
+        row = Row(self.defaults)
         if not self.cursor.attribute.plain and not (blank := self.cursor.attribute.blank).plain:
             row.spans.append((" " * self.columns, blank))
             row.length = self.columns
@@ -194,6 +194,7 @@ class Screen:
             self.scroll_line()
             return
         if top == 0 and not self.on_alternate:
+            self.cost += count * self.columns
             for row in rows[:count]:
                 self.history.add(row)
         del rows[top : top + count]
@@ -205,10 +206,12 @@ class Screen:
         rows, margins = self.rows, self.margins
         top = margins.top
         if top == 0 and not self.on_alternate:
+            if rows[0].length < 0:
+                self.cost += self.columns
             self.history.add(rows[0])
         del rows[top]
         plain = self.cursor.attribute.plain
-        rows.insert(margins.bottom, Row(self.page) if plain else self.blank_row())
+        rows.insert(margins.bottom, Row(self.defaults) if plain else self.blank_row())
 
     def scroll_down(self, count: int) -> None:
         """Move the region down; lines leave by its bottom."""

@@ -49,10 +49,10 @@ def trim(spans: Sequence[Span]) -> list[Span]:
 class Scrollback:
     """A bounded list of lines with absolute numbers that only grow."""
 
-    def __init__(self, limit: int, page: RowDefaults) -> None:
+    def __init__(self, limit: int, defaults: RowDefaults) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._limit = limit
-        self._page = page
+        self._defaults = defaults
         self._thawed: dict[int, Row] = {}
         self._marks: deque[tuple[int, Mark]] = deque()
         self.waiting: list[Entry] = []
@@ -81,11 +81,16 @@ class Scrollback:
 
     def add(self, row: Row) -> None:
         """Keep a row as a line; the oldest goes when there is no room."""
-        if len(self._entries) == self._limit:
+        entries = self._entries
+        if len(entries) == self._limit:
             self.base += 1
-        self._entries.append(freeze(row))
+        spans = row.spans
+        if len(spans) > 1 and row.length >= 0:
+            entries.append((row.wrapped, tuple(spans)))
+        else:
+            entries.append(freeze(row))
         if row.marks:
-            number = self.base + len(self._entries) - 1
+            number = self.base + len(entries) - 1
             self._forget_marks()
             self._marks.extend((number, mark) for mark in row.marks)
 
@@ -151,10 +156,10 @@ class Scrollback:
 
     def thaw(self, entry: Entry) -> Row:
         """A row again."""
-        row = Row(self._page)
+        row = Row(self._defaults)
         if isinstance(entry, str):
             if entry:
-                row.spans.append((entry, self._page.plain))
+                row.spans.append((entry, self._defaults.plain))
                 row.length = len(entry)
                 row.wide = not entry.isascii() and WIDE_SPACER in entry
         else:

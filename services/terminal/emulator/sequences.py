@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
+ESC: Final = "\x1b"
 MOST_PARAMETERS: Final = 32
 LARGEST: Final = 65_535
 LONGEST: Final = 1 << 16
@@ -17,7 +19,8 @@ LONGEST_STRING: Final = 1 << 20
 SEQUENCE: Final = re.compile(r"\[[0-?]*+[ -/]*+[@-~]|[ -/]+[0-~]|[0-OQ-WYZ\\`-~]")
 """A whole sequence without its escape, but for those with a string."""
 _CONTROL_SEQUENCE: Final = re.compile(r"([<=>?]?)([0-9;]*)([ -/]*)([@-~])")
-_LINUX_PALETTE: Final = re.compile(r"P[0-9A-Fa-f]{7}")
+_C1: Final = re.compile("[\x80-\x9f]")
+_LINUX_PALETTE: Final = re.compile(r"\x1b\]P[0-9A-Fa-f]{7}")
 
 
 def number(digits: str) -> int:
@@ -48,4 +51,14 @@ def parse(sequence: str) -> tuple[str, list[int]] | None:
 def is_linux(pieces: list[str]) -> bool:
     """Whether it is a palette command of the Linux console, which has no end of its own."""
     body = "".join(pieces)
-    return body == "R" or _LINUX_PALETTE.fullmatch(body) is not None
+    return body == f"{ESC}]R" or _LINUX_PALETTE.fullmatch(body) is not None
+
+
+def spell_out_c1(text: str) -> str:
+    """Text with its C1 controls as escape sequences."""
+    return _C1.sub(lambda match: ESC + chr(ord(match[0]) - 0x40), text)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Pieces as they came, each with its escape."""
+    return "".join([ESC + piece for piece in pieces])

@@ -11,7 +11,7 @@ from services.terminal.emulator.styles import Attribute
 TAB = 8
 CELL_WIDTH, CELL_HEIGHT = 8, 16
 """The size of a cell in pixels we speak of when asked; nothing here has pixels."""
-ROW_COST = 32
+ROW_COST = 64
 """What a change of a row costs besides its cells, in cells."""
 CONFORMANCE = 4
 """The DEC level we answer as: VT420."""

@@ -69,6 +69,7 @@ ZERO_WIDTH_LINE_START: Final = re.compile(f"\n{_Z}")
 _BMP_ZEROS = re.compile(f"[{_BMP_ZERO}]")
 _FAR_ZEROS = re.compile("[\U00010000-\U0001efff\U0001f3fb-\U0001f3ff\U000e0000-\U000fffff]")
 _PIECES = re.compile(f"([{_BMP_WIDE}]+|{_ASTRAL}[{_FAR_WIDE}{_FLAG}{_OWN}]+)")
+_NOT_ASCII = re.compile("([^\x00-\x7f]+)")
 _CLUSTERS = re.compile(
     f"({_ASTRAL}[{_FLAG}](?:{_TAIL}|[{_FLAG}])*"
     f"|[^{_CONTROL}{_BMP_ZERO}](?={_Z}){_TAIL}+"
@@ -139,36 +140,42 @@ class Clusters:
         Characters of no width stay where they are only at the start and after controls.
         """
         known = self._pieces
-        if _BMP_ZEROS.search(text) or _FAR_ZEROS.search(text):
-            parts = _CLUSTERS.split(text)
-            for at in range(1, len(parts), 2):
-                found = known.get(parts[at])
-                parts[at] = self._normalise_piece(parts[at]) if found is None else found
-        else:
-            parts = _PIECES.split(text)
-            for at in range(1, len(parts), 2):
-                piece = parts[at]
-                if piece < "\U00010000":
-                    parts[at] = WIDE_SPACER.join(piece) + WIDE_SPACER
+        parts = _NOT_ASCII.split(text)
+        for at in range(1, len(parts), 2):
+            run = parts[at]
+            found = known.get(run)
+            if found is None:
+                if _BMP_WIDES.fullmatch(run):
+                    found = WIDE_SPACER.join(run) + WIDE_SPACER
+                elif (before := parts[at - 1]) and " " <= before[-1] < "\x7f" and is_zero(run[0]):
+                    parts[at - 1] = before[:-1]
+                    found = known.get(before[-1] + run) or self._normalise_run(before[-1] + run)
                 else:
-                    found = known.get(piece)
-                    parts[at] = self._normalise_piece(piece) if found is None else found
+                    found = self._normalise_run(run)
+            parts[at] = found
         return "".join(parts)
+
+    def _normalise_run(self, run: str) -> str:
+        """The same of characters none of which, but the first, is ASCII."""
+        clustered = _BMP_ZEROS.search(run) or _FAR_ZEROS.search(run)
+        parts = (_CLUSTERS if clustered else _PIECES).split(run)
+        parts[1::2] = map(self._normalise_piece, parts[1::2])
+        text = "".join(parts)
+        if len(run) <= LONGEST and not is_zero(run[0]):
+            if len(self._pieces) >= _PIECES_KEPT:
+                self._pieces.clear()
+            self._pieces[run] = text
+        return text
 
     def _normalise_piece(self, piece: str) -> str:
         if is_zero(piece[0]):
             return piece
         if _BMP_WIDES.fullmatch(piece):
             return WIDE_SPACER.join(piece) + WIDE_SPACER
-        text = "".join(
+        return "".join(
             self.stand_in(cell) + WIDE_SPACER if wide else self.stand_in(cell)
             for cell, wide in fold(piece)
         )
-        if len(self._pieces) >= _PIECES_KEPT:
-            self._pieces.clear()
-        if len(piece) <= LONGEST:
-            self._pieces[piece] = text
-        return text
 
     def stand_in(self, cell: str) -> str:
         """The one character a cell is kept as; the first of it once all stand-ins are given."""
