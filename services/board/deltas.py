@@ -1,4 +1,4 @@
-"""Records of the board: source links, deltas, totals, and events of changed rows."""
+"""Records of the board: source links, deltas, totals, ranks, and events of changed rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from services.board.ranks import SETTLES, rank
 from services.models import (
     Activity,
     Event,
@@ -22,6 +21,28 @@ from services.models import (
 RowId: TypeAlias = GatewayId | SandboxId
 Identity = TypeVar("Identity", GatewayId, SandboxId)
 Row = TypeVar("Row", Gateway, Sandbox)
+
+SERVES, SETTLES, UNCERTAIN, TROUBLE = range(4)
+
+RANKS: dict[GatewayState | SandboxState, int] = {
+    GatewayState.READY: SERVES,
+    GatewayState.SETTLING: SETTLES,
+    GatewayState.UNKNOWN: UNCERTAIN,
+    GatewayState.HUNG: TROUBLE,
+    GatewayState.DOWN: TROUBLE,
+    GatewayState.WRONG: TROUBLE,
+    GatewayState.ABSENT: TROUBLE,
+    SandboxState.READY: SERVES,
+    SandboxState.SETTLING: SETTLES,
+    SandboxState.UNKNOWN: UNCERTAIN,
+    SandboxState.ASLEEP: TROUBLE,
+    SandboxState.STUCK: TROUBLE,
+    SandboxState.CUT_OFF: TROUBLE,
+    SandboxState.DOWN: TROUBLE,
+    SandboxState.BROKEN: TROUBLE,
+    SandboxState.ABSENT: TROUBLE,
+}
+"""Every state once. Sleep that nothing shows to be by design is trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +119,13 @@ class Totals:
     def stale_sandboxes(self) -> int:
         """Of the stale rows, those of sandboxes."""
         return self.stale - self.stale_gateways
+
+
+def rank(row: Gateway | Sandbox) -> int:
+    """How bad a row is; equal ranks are neither better nor worse."""
+    if isinstance(row, Sandbox) and row.state is SandboxState.ASLEEP and row.asleep_by_design:
+        return SERVES
+    return RANKS[row.state]
 
 
 def needs_attention(row: Gateway | Sandbox) -> bool:

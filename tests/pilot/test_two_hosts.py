@@ -84,8 +84,12 @@ async def test_a_question_says_on_which_host(tmp_path: Path) -> None:
     async with panel(tmp_path) as app:
         app.confirmations.ask(CABIN, "restart")
         await eventually(lambda: isinstance(app.screen, ConfirmDialog))
-        drawn = "\n".join(str(one.render()) for one in app.screen.query(Static))
-        assert "cabin/alpha: alpha, its process" in drawn and "box" not in drawn
+
+        def drawn() -> str:
+            return "\n".join(str(one.render()) for one in app.screen.query(Static))
+
+        await eventually(lambda: "cabin/alpha: alpha, its process" in drawn(), what=drawn)
+        assert "box" not in drawn()
         app.screen.dismiss(False)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 DECODES_BASE64 = "+"
 """What follows the begin marker where base64 is understood."""
 FIND_DECODER = (
-    ' d=; [ "$(printf QQ== | base64 -d 2>/dev/null)" = A ]'
+    ' d=; [ "$( (printf QQ== | base64 -d) 2>/dev/null)" = A ]'
     f" && d={DECODES_BASE64}; [ \"$d\" ] && stty eof '^D' 2>/dev/null"
 )
 """The line to type before anything is taken; it sets `d`."""

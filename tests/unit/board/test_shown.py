@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from services.board.board import Board
+from services.board.deltas import RANKS, rank
 from services.board.lag import VoidLook
 from services.board.poller import ProbeFailure
-from services.board.ranks import RANKS, rank
 from services.board.shown import shown
 from services.models import (
     Activity,

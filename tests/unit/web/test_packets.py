@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import ProcessError
-from services.web.packets import DATA, LARGEST, PRELUDE, Unpacker, meta, packet
-from services.web.panel_process import environment
+from services.web.panel_process import DATA, LARGEST, PRELUDE, Unpacker, environment, meta, packet
 from services.web.viewers import sizes
 
 
