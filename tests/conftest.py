@@ -32,6 +32,10 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        if "textual.app" in sys.modules:
+            from tests.support import idle
+
+            idle.install()
         gc.freeze()
         gc.enable()
 
