@@ -50,7 +50,8 @@ async def in_thread(work: Callable[[], _T], limit_s: float = DISK_S) -> _T:
 
     threading.Thread(target=body, daemon=True, name="doctor").start()
     try:
-        return await asyncio.wait_for(answer, limit_s)
+        async with asyncio.timeout(limit_s):
+            return await answer
     except TimeoutError as error:
         raise DeadlineError(f"The disk gave no answer within {limit_s:g} s.") from error
 

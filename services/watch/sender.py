@@ -51,7 +51,8 @@ class Sender:
     async def send(self, notice: Notice) -> str:
         """Send it; why it could not be, empty where it was."""
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._send, notice), SEND_S)
+            async with asyncio.timeout(SEND_S):
+                return await asyncio.to_thread(self._send, notice)
         except TimeoutError:
             return f"no answer within {SEND_S:.0f} s"
         except Exception as error:

@@ -1,5 +1,7 @@
 """10 000 `Sandbox` resources with their pods beside 10 000 bare pods, one in a hundred a second.
 
+An update of either kind is one change: as many arrive as of bare pods.
+
 The cluster is a process of its own; the panel's side is one too, and counts its own CPU: the looks
 of a source every three seconds, merged into a board, with the watches that keep it up meanwhile.
 """
@@ -31,7 +33,8 @@ from tui.gc_control import freeze_startup_objects
 ROWS, SHARE = 10_000, 0.01
 ROUNDS, ROUND_S, LOOK_S = 3, 18.0, 3.0
 AIM = 1.2
-KINDS = ("pods", "sandboxes")
+KINDS = ("pods", "sandboxes", "both")
+"""Of `sandboxes`, each change is one of a pod or of a sandbox, by turns; of `both`, of the two."""
 
 
 async def serve(kind: str, folder: Path) -> None:
@@ -43,33 +46,45 @@ async def serve(kind: str, folder: Path) -> None:
         api.tokens.clear()
         api.more = resources.handle
         for number in range(ROWS):
-            await api.put(_pod(kind, resources, f"box-{number:05d}", 0))
+            name = f"box-{number:05d}"
+            await api.put(_pod(name, 0, [] if kind == "pods" else _sandbox(resources, name, 0)))
         print(api.peer.port, flush=True)
         churning = asyncio.create_task(_churn(kind, api, resources))
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         churning.cancel()
 
 
-def _pod(kind: str, resources: Any, name: str, restarts: int) -> dict[str, Any]:
-    """A pod of that many restarts; its sandbox is written with it."""
+def _pod(name: str, restarts: int, owners: list[dict[str, Any]]) -> dict[str, Any]:
+    """A pod of that many restarts."""
     made = pod(name)
     made["status"]["containerStatuses"][0]["restartCount"] = restarts
-    if kind == "sandboxes":
-        ready = condition("Ready", "True", "DependenciesReady", f"Pod is Ready {restarts}")
-        held = {**sandbox(name), "status": {"conditions": [ready], "podIPs": ["10.0.0.7"]}}
-        made["metadata"]["ownerReferences"] = owner(resources.put("sandboxes", held))
+    if owners:
+        made["metadata"]["ownerReferences"] = owners
     return made
+
+
+def _sandbox(resources: Any, name: str, change: int) -> list[dict[str, Any]]:
+    """Write a sandbox that says so; what its pod names as its owner."""
+    ready = condition("Ready", "True", "DependenciesReady", f"Pod is Ready {change}")
+    held = {**sandbox(name), "status": {"conditions": [ready], "podIPs": ["10.0.0.7"]}}
+    return owner(resources.put("sandboxes", held))
 
 
 async def _churn(kind: str, api: Any, resources: Any) -> None:
     dice = random.Random(7)
-    restarts = 0
+    change = 0
     while True:
         begun = time.monotonic()
         for _ in range(int(ROWS * SHARE / 10)):
-            restarts += 1
+            change += 1
             name = f"box-{dice.randrange(ROWS):05d}"
-            await api.put(_pod(kind, resources, name, restarts))
+            owners: list[dict[str, Any]] = []
+            if kind == "both" or (kind == "sandboxes" and change % 2):
+                owners = _sandbox(resources, name, change)
+            elif kind != "pods":
+                owners = owner(resources.get("sandboxes", name))
+            if kind != "sandboxes" or not change % 2:
+                await api.put(_pod(name, change, owners))
         await asyncio.sleep(max(0.0, 0.1 - (time.monotonic() - begun)))  # ten times a second
 
 
@@ -151,8 +166,8 @@ async def run(home: Path) -> None:
             f" core, lag p99 {one['lag_ms']:.0f} ms, all listed after {one['start_s']:.1f} s,"
             f" {one['memory']:.0f} MB"
         )
-    ratio = least["sandboxes"]["cpu"] / least["pods"]["cpu"]
-    say(f"ratio     cpu {ratio:.2f} (aim {AIM:g})")
+    alone, beside, both = (least[kind]["cpu"] for kind in KINDS)
+    say(f"ratio     cpu {beside / alone:.2f} (aim {AIM:g}), {both / alone:.2f} where both change")
 
 
 def main() -> None:

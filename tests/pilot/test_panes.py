@@ -308,6 +308,14 @@ async def test_a_queue_shows_both_ways_and_its_counts() -> None:
         assert "Both queues are empty." in text_of(pane)
 
 
+async def test_a_queue_that_is_being_left_can_still_be_told_of_another() -> None:
+    pane = QueuePane()
+    async with Host(pane).run_test(size=(120, 12)):
+        await pane.remove_children()
+        assert not any(table.display for table in pane.tables())
+        pane.show(None, reason="No sandbox selected.")
+
+
 async def test_a_queue_follows_pauses_and_counts() -> None:
     pane = QueuePane()
     app = Host(pane)

@@ -167,7 +167,8 @@ async def _once(source: OpenSource, sandbox: Sandbox, stream: str, tail: int | N
     until, quiet_s = loop.time() + FIRST_S, FIRST_S
     try:
         while (left := until - loop.time()) > 0:
-            line = log_line(await asyncio.wait_for(anext(told), min(quiet_s, left)))
+            async with asyncio.timeout(min(quiet_s, left)):
+                line = log_line(await anext(told))
             if quiet_s == FIRST_S:
                 until, quiet_s = loop.time() + LONGEST_S, QUIET_S
             if line.ours or tail is None:

@@ -134,7 +134,8 @@ class TablePane(Widget):
     @property
     def table(self) -> RecordTable[Any, Any]:
         """The table that has the focus, or else the first."""
-        shown = [table for table in self.tables() if table.display]
+        # None is displayed any more while the panel is being left.
+        shown = [table for table in self.tables() if table.display] or self.tables()
         return next((table for table in shown if table.has_focus), shown[0])
 
     @property

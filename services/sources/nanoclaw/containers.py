@@ -42,7 +42,8 @@ KEPT_S = 15.0
 """A listing older than this says nothing about now."""
 
 
-RUNNING = ("running", "paused", "restarting", "created")
+CREATED = ("created", "configured", "initialized")
+RUNNING = ("running", "paused", "restarting", *CREATED, "stopping")
 """Words for one that is, or is about to be, a session's (upstream/nanoclaw: Containers)."""
 _ENDED = ("exited", "dead", "removing", "stopped")
 """Words for one that is no more; any other word is of one that may still be there."""

@@ -12,7 +12,7 @@ from services.queues.stuck import (
     idle_reap_at,
     working,
 )
-from services.sources.nanoclaw.containers import RUNNING, AgentContainer
+from services.sources.nanoclaw.containers import CREATED, RUNNING, AgentContainer
 from services.sources.nanoclaw.evidence import (
     SessionEvidence,
     SessionJudgement,
@@ -41,8 +41,10 @@ def judge_running(seen: SessionEvidence, container: AgentContainer, now: float) 
             SandboxState.STUCK,
             "Two containers on one session: each takes messages, and replies may come twice.",
         )
-    if container.status == "created":
+    if container.status in CREATED:
         return SessionJudgement(SandboxState.SETTLING, "Its container is made and starts.")
+    if container.status == "stopping":
+        return SessionJudgement(SandboxState.SETTLING, "Its container ends.")
     if container.status == "restarting":
         return SessionJudgement(SandboxState.SETTLING, "Its container restarts.")
     if container.status == "paused":

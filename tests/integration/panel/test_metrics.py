@@ -35,6 +35,7 @@ from services.watch.aggregates import MOST_LABELS, Aggregates
 from services.watch.metrics import MOST_SANDBOXES, Metrics, MetricsPage, address, names
 from tests.support.clock import FakeClock
 from tests.support.debian import prometheus_packages
+from tests.support.ports import free_port
 from tests.support.waiting import eventually_sync
 
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
@@ -224,7 +225,7 @@ def test_prometheus_scrapes_it(page: MetricsPage, tmp_path: Path) -> None:
         "- job_name: wakedeck\n"
         f"  static_configs: [{{targets: ['127.0.0.1:{page.port}']}}]\n"
     )
-    port = page.port + 1 if page.port < 60_000 else page.port - 1
+    port = free_port()
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [

@@ -231,6 +231,21 @@ async def test_a_watch_that_was_killed_between_claim_and_send_leaves_it_to_the_n
     assert receiver.text.count("a is down, since") == 1
 
 
+async def test_who_is_ended_at_the_instant_of_an_answer_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(asyncio, "to_thread", lambda *_: answered)
+    sending = asyncio.create_task(
+        Sender("night", ["json://127.0.0.1/"]).send(digest.Notice("a is down", ""))
+    )
+    await asyncio.sleep(0)
+    answered.set_result("")
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+
+
 def _claimed(state: Path) -> bool:
     return bool(_rows(state, "SELECT 1 FROM notices WHERE pid IS NOT NULL"))
 

@@ -164,9 +164,14 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             await until(pilot, lambda: "A new credential was issued" in bar(app))
             assert "is connected" in bar(app)
             assert not app.query_one("#repair-offer").display
-            told = [event.text for event in await app.engine.journal.recent(50)]
-            assert "agreed to re-issuing the credential" in told
-            assert any(one.startswith("stub-1 is connected") for one in told)
+
+            async def recorded() -> bool:
+                told = [event.text for event in await app.engine.journal.recent(50)]
+                assert "agreed to re-issuing the credential" in told
+                assert any(one.startswith("stub-1 is connected") for one in told), told
+                return True
+
+            await eventually(recorded)
             # What is no longer offered is not asked about.
             await pilot.press("a")
             await pilot.pause()

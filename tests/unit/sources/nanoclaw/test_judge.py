@@ -257,6 +257,16 @@ def test_a_session_whose_status_nobody_knows_is_not_judged(runtime: bool) -> Non
     assert not judged.failing
 
 
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [("stopping", "ends"), ("initialized", "is made"), ("configured", "is made")],
+)
+def test_words_of_podman_are_known(word: str, why: str) -> None:
+    judged = seen(RUNNING, beat(3), container=replace(BOX, status=word))
+    assert judged.state is SandboxState.SETTLING
+    assert why in judged.reason
+
+
 def test_a_container_word_of_a_row_is_shown_and_never_taken_for_stopped() -> None:
     row = replace(STOPPED, container="hibernating")
     unseen = seen(row, beat(3), runtime=False)
@@ -266,8 +276,8 @@ def test_a_container_word_of_a_row_is_shown_and_never_taken_for_stopped() -> Non
 
 
 def test_a_word_of_the_runtime_is_shown_and_never_taken_for_running() -> None:
-    judged = seen(RUNNING, beat(3), container=replace(BOX, status="stopping"))
-    assert judged.state is SandboxState.UNKNOWN and "'stopping'" in judged.reason
+    judged = seen(RUNNING, beat(3), container=replace(BOX, status="thawing"))
+    assert judged.state is SandboxState.UNKNOWN and "'thawing'" in judged.reason
 
 
 def test_a_row_that_says_nothing_of_its_container_contradicts_nobody() -> None:
