@@ -113,8 +113,9 @@ def begun(folder: Path, text: str, *words: str, **more: str) -> subprocess.Popen
     (folder / "suite" / "pytest.ini").write_text("[pytest]\n")
     argv = [sys.executable, "-m", "pytest", str(folder / "suite"), "-p", "no:cacheprovider"]
     argv += ["-p", "xdist"]  # and none of the other plugins, which take longer than the suite
-    environ = {**os.environ, "TMPDIR": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
-    environ.pop("PYTEST_DEBUG_TEMPROOT", None)
+    outer = os.environ.keys() - {"PYTEST_DEBUG_TEMPROOT", "PYTEST_ADDOPTS", "WAKEDECK_KITS"}
+    environ = {name: os.environ[name] for name in outer}
+    environ |= {"TMPDIR": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
     return subprocess.Popen(
         [*argv, *words],
         cwd=ROOT,

@@ -168,7 +168,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             async def recorded() -> bool:
                 told = [event.text for event in await app.engine.journal.recent(50)]
                 assert "agreed to re-issuing the credential" in told
-                assert any(one.startswith("stub-1 is connected") for one in told), told
+                assert any(one.startswith("Stub One is connected") for one in told), told
                 return True
 
             await eventually(recorded)
