@@ -239,7 +239,7 @@ async def test_who_is_ended_at_the_instant_of_an_answer_ends(
     sending = asyncio.create_task(
         Sender("night", ["json://127.0.0.1/"]).send(digest.Notice("a is down", ""))
     )
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn of the loop: it waits for its answer
     answered.set_result("")
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
