@@ -102,6 +102,9 @@ class Processes:
         argv = [sys.executable, "-S", "-c", code, *words]
         child = subprocess.Popen(argv, env={**os.environ, **environ}, start_new_session=True)
         self._children.append(child)
+        # A program that has just begun has no command line for an instant.
+        told = Path(f"/proc/{child.pid}/cmdline")
+        eventually_sync(lambda: b"-S" in told.read_bytes(), what=f"words of process {child.pid}")
         return child
 
 
