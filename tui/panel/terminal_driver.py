@@ -11,7 +11,6 @@ told what was pressed.
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import os
 import queue
@@ -70,7 +69,6 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal, once this process is in its foreground; leave where it cannot be."""
-        self._loop = asyncio.get_running_loop()
         may = self._in_foreground()
         self._waiting = may is None
         if may:
@@ -123,11 +121,14 @@ class TerminalDriver(LinuxDriver):
 
         A second pair of threads beside the first would read the same keys and never be told to end.
         """
+        if self._loop.is_closed():
+            return
         if self._must_signal_resume:
             super()._sigcont_application()
             self._loop.call_soon_threadsafe(self._redraw)
-        elif self._active:
-            # Not here: what is interrupted may hold the lock of the queue that is written to.
+        else:
+            # Not here: what is interrupted may be taking the terminal just now, or hold the lock
+            # of the queue that is written to.
             self._loop.call_soon_threadsafe(self._take_again)
 
     def _take_again(self) -> None:
