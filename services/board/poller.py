@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from services.board.beat import Beat
 from services.board.lag import LagMeter, VoidLook
 from services.clock import Clock
 from services.errors import WakedeckError
@@ -44,7 +46,7 @@ class Poller(Generic[T]):
     as failed; while it does not stop, no other is begun. A probe that this process itself held up
     (`meter`, for more than a share of `limit_s`) is void, whatever it came to, and is made again at
     once; after a second one the usual pause follows. `deliver` is called on the loop and must not
-    block.
+    block. With a `beat`, what succeeded is asked again on it and not at random.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Poller(Generic[T]):
         source: str,
         meter: LagMeter | None = None,
         limit_s: float | None = None,
+        beat: Beat | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
@@ -73,6 +76,8 @@ class Poller(Generic[T]):
         self._source = source
         self._meter = meter or LagMeter()
         self._limit_s = deadline_s if limit_s is None else limit_s
+        self._beat = beat
+        self._began = -math.inf
         self._void = 0
         self._failures = 0
         self._paused = False
@@ -84,6 +89,11 @@ class Poller(Generic[T]):
     def paused(self) -> bool:
         """Whether it polls only when asked to."""
         return self._paused
+
+    def began_within(self, seconds: float) -> bool:
+        """Whether a probe is running that began at most so long ago."""
+        running = self._probe_task is not None and not self._probe_task.done()
+        return running and self._clock.monotonic() - self._began <= seconds
 
     def pause(self) -> None:
         """Stop polling; a probe already running is still delivered."""
@@ -125,6 +135,7 @@ class Poller(Generic[T]):
         """One probe: what it learned, or nothing and why."""
         if self._probe_task is not None and not self._probe_task.done():
             return None, "The last poll has not finished yet."
+        self._began = self._clock.monotonic()
         self._probe_task = asyncio.ensure_future(_awaited(self._probe))
         self._probe_task.add_done_callback(_consume_exception)
         if not await self._wait_for(self._probe_task, self._deadline_s):
@@ -148,7 +159,7 @@ class Poller(Generic[T]):
         result: T | ProbeFailure
         if not problem:
             self._failures = 0
-            pause = self._interval_s * spread
+            pause = self._pause(spread)
             result = learned  # type: ignore[assignment]
         else:
             self._failures += 1
@@ -164,6 +175,13 @@ class Poller(Generic[T]):
             )
         self._hand_over(result)
         return pause
+
+    def _pause(self, spread: float) -> float:
+        """Seconds until a source that answers is asked again."""
+        if self._beat is None:
+            return self._interval_s * spread
+        now = self._clock.monotonic()
+        return self._beat.due(now, self._interval_s) - now
 
     def _deliver_void(self, held_up_s: float) -> float:
         """Deliver that the look proves nothing; the first one is made again at once."""

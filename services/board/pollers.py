@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from services.board.beat import HOLD_S, Beat, Together
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
@@ -56,11 +57,13 @@ class Pollers:
         self._loaded: SandboxId | None = None
         self._queue_problem = ""
         self._meter = meter = meter or LagMeter()
+        self._together = Together(self._is_awaited)
+        beat = Beat(jitter.random())
         self._sources: dict[str, Poller[Observation]] = {
             key: Poller(
                 f"observe {key}",
                 partial(_observe, observer),
-                self._merge,
+                self._merge_together,
                 source=key,
                 clock=clock,
                 interval_s=intervals.get(key, 1.0),
@@ -69,13 +72,14 @@ class Pollers:
                 jitter=jitter,
                 meter=meter,
                 limit_s=PROBE_LIMIT_S,
+                beat=beat,
             )
             for key, observer in self._observers.items()
         }
         self._queue: Poller[QueueSnapshot | None] = Poller(
             "queue on screen",
             self._poll_queue,
-            self._queue_polled,
+            lambda result: self._together.hand_over(partial(self._queue_polled, result)),
             source="queue",
             clock=clock,
             interval_s=QUEUE_S,
@@ -83,6 +87,7 @@ class Pollers:
             longest_s=RETRY_S,
             jitter=jitter,
             meter=meter,
+            beat=beat,
         )
 
     @property
@@ -92,15 +97,18 @@ class Pollers:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for feed in self._all_pollers():
-                tasks.create_task(feed.run())
-            tasks.create_task(self._expire())
-            for feed, observer in zip(
-                self._sources.values(), self._observers.values(), strict=True
-            ):
-                if isinstance(observer, Listens):
-                    tasks.create_task(self._listen(feed, observer))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for feed in self._all_pollers():
+                    tasks.create_task(feed.run())
+                tasks.create_task(self._expire())
+                for feed, observer in zip(
+                    self._sources.values(), self._observers.values(), strict=True
+                ):
+                    if isinstance(observer, Listens):
+                        tasks.create_task(self._listen(feed, observer))
+        finally:
+            self._together.drop_timer()
 
     @property
     def queue_problem(self) -> str:
@@ -134,6 +142,12 @@ class Pollers:
 
     def _all_pollers(self) -> tuple[Poller[Observation] | Poller[QueueSnapshot | None], ...]:
         return (*self._sources.values(), self._queue)
+
+    def _is_awaited(self) -> bool:
+        return any(feed.began_within(HOLD_S) for feed in self._all_pollers())
+
+    def _merge_together(self, result: Observation | ProbeFailure | VoidLook) -> None:
+        self._together.hand_over(partial(self._merge, result))
 
     def _merge(self, result: Observation | ProbeFailure | VoidLook) -> None:
         try:

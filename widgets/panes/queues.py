@@ -141,6 +141,7 @@ class QueuePane(TablePane):
             for table in self.tables():
                 table.clear_records()
         seen_at = self._snapshot.observed_at if self._snapshot else 0.0
+        unchanged = snapshot is not None and _same_rows(snapshot, self._snapshot)
         self._sandbox, self._snapshot, self._name = sandbox, snapshot, name
         if snapshot is None:
             self._empty_text = reason or "No sandbox selected."
@@ -148,6 +149,7 @@ class QueuePane(TablePane):
         else:
             self._depths.add(snapshot)
             self._empty_text = "Both queues are empty."
+        if snapshot is not None and not unchanged:
             rows, gone = merge(self._rows.values(), snapshot.messages, seen_at, KEPT)
             self._rows = {key_of(row): row for row in rows}
             self._fill_tables(rows, gone)
@@ -264,6 +266,13 @@ class QueuePane(TablePane):
         how_old = age(self._now or snapshot.observed_at, snapshot.observed_at)
         why = snapshot.problem or "not refreshed"
         self.problem = f"{why} · rows as of {how_old} ago"
+
+
+def _same_rows(now: QueueSnapshot, before: QueueSnapshot | None) -> bool:
+    """Whether nothing was read anew: only the instant differs."""
+    if before is None or now.sandbox != before.sandbox or now.stale != before.stale:
+        return False
+    return now.messages is before.messages
 
 
 def _columns(way: Direction) -> tuple[Column[SeenMessage], ...]:

@@ -1,0 +1,65 @@
+"""One beat for what is asked every second: asked at the same instant, shown in the same turn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+
+PERIOD_S = 1.0
+HOLD_S = 0.1
+"""So long what came first waits for what was asked with it, in real seconds."""
+_LOG = logging.getLogger(__name__)
+
+
+class Beat:
+    """Instants a second apart; each panel has its own, so that panels do not march in step."""
+
+    def __init__(self, phase: float) -> None:
+        """`phase` is the part of a second, of the monotonic clock, at which the beat falls."""
+        self._phase = phase
+
+    def due(self, now: float, pause: float) -> float:
+        """When to ask again, `pause` seconds from `now` at the latest.
+
+        That is on the last beat before, unless it would cut the pause by half.
+        """
+        latest = now + pause
+        beats = math.floor((latest - self._phase) / PERIOD_S)
+        on_beat = beats * PERIOD_S + self._phase
+        return on_beat if on_beat > now + pause / 2 else latest
+
+
+class Together:
+    """Hands over in one turn what was asked in one; what is late is handed over by itself."""
+
+    def __init__(self, awaited: Callable[[], bool]) -> None:
+        """`awaited` tells whether something that was asked just now has not answered yet."""
+        self._awaited = awaited
+        self._held: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def hand_over(self, deliver: Callable[[], None]) -> None:
+        """Call `deliver` at the end of this turn's answers, `HOLD_S` from now at the latest."""
+        self._held.append(deliver)
+        if not self._awaited():
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HOLD_S, self.flush)
+
+    def flush(self) -> None:
+        """Hand over what is held, in the order it came."""
+        self.drop_timer()
+        held, self._held = self._held, []
+        for deliver in held:
+            try:
+                deliver()
+            except Exception:
+                _LOG.exception("what was learned could not be taken in")
+
+    def drop_timer(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
