@@ -10,6 +10,9 @@ from collections.abc import Callable
 PERIOD_S = 1.0
 HOLD_S = 0.1
 """So long what came first waits for what was asked with it, in real seconds."""
+SHORTEST_S = 0.01
+SLOW_SHARE = 0.25
+"""An answer that takes this share of the pause is slow."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -20,15 +23,17 @@ class Beat:
         """`phase` is the part of a second, of the monotonic clock, at which the beat falls."""
         self._phase = phase
 
-    def due(self, now: float, pause: float) -> float:
-        """When to ask again, `pause` seconds from `now` at the latest.
+    def due(self, now: float, pause: float, took: float) -> float:
+        """When to ask again, `pause` seconds from `now` at the latest; the answer `took` so long.
 
-        That is on the last beat before, unless it would cut the pause by half.
+        That is on the last beat before. Of whoever answers slowly, it would be asked without a
+        pause: there a pause is cut by half at most.
         """
         latest = now + pause
         beats = math.floor((latest - self._phase) / PERIOD_S)
         on_beat = beats * PERIOD_S + self._phase
-        return on_beat if on_beat > now + pause / 2 else latest
+        least = SHORTEST_S if took <= SLOW_SHARE * pause else pause / 2
+        return on_beat if on_beat > now + least else latest
 
 
 class Together:

@@ -22,6 +22,8 @@ JITTER = 0.1
 """Each pause is longer or shorter by up to this share, so that panels do not march in step."""
 SHORTEST_S = 0.001
 """Less than this is not worth a sleep."""
+SOON_S = 0.05
+"""Probes that are due together begin within this, the loop's own lateness included."""
 CANCEL_GRACE_S = 0.5
 """How long a probe that is asked to stop is waited for when the poller ends, in real seconds."""
 _LOG = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Poller(Generic[T]):
         self._meter = meter or LagMeter()
         self._limit_s = deadline_s if limit_s is None else limit_s
         self._beat = beat
-        self._began = -math.inf
+        self._began, self._due = -math.inf, math.inf
         self._void = 0
         self._failures = 0
         self._paused = False
@@ -90,10 +92,12 @@ class Poller(Generic[T]):
         """Whether it polls only when asked to."""
         return self._paused
 
-    def began_within(self, seconds: float) -> bool:
-        """Whether a probe is running that began at most so long ago."""
-        running = self._probe_task is not None and not self._probe_task.done()
-        return running and self._clock.monotonic() - self._began <= seconds
+    def is_about_to_answer(self, within_s: float) -> bool:
+        """Whether a probe began at most so long ago, or is about to begin."""
+        now = self._clock.monotonic()
+        if self._probe_task is not None and not self._probe_task.done():
+            return now - self._began <= within_s
+        return not self._paused and abs(self._due - now) <= SOON_S
 
     def pause(self) -> None:
         """Stop polling; a probe already running is still delivered."""
@@ -116,7 +120,7 @@ class Poller(Generic[T]):
         self._requested = self._requested or not self._paused
         try:
             while True:
-                pause = 0.0
+                self._due = self._clock.monotonic()
                 if self._requested or not self._paused:
                     self._requested = False
                     with self._meter.start() as lateness:
@@ -124,10 +128,10 @@ class Poller(Generic[T]):
                         held_up_s = lateness.held_up_s
                         void = lateness.is_void(self._limit_s)
                     if void:
-                        pause = self._deliver_void(held_up_s)
+                        self._deliver_void(held_up_s)
                     else:
-                        pause = self._deliver_result(learned, problem)
-                await self._wait_until(self._clock.monotonic() + pause)
+                        self._deliver_result(learned, problem)
+                await self._wait_until(self._due)
         finally:
             await self._cancel_probe()
 
@@ -152,8 +156,8 @@ class Poller(Generic[T]):
             _LOG.error("%s failed unexpectedly", self.name, exc_info=error)
             return None, f"internal error: {type(error).__name__}"
 
-    def _deliver_result(self, learned: T | None, problem: str) -> float:
-        """Deliver; the seconds until the next probe."""
+    def _deliver_result(self, learned: T | None, problem: str) -> None:
+        """Deliver, and say when the next probe is due."""
         self._void = 0
         spread = 1 + self._jitter.uniform(-JITTER, JITTER)
         result: T | ProbeFailure
@@ -173,23 +177,24 @@ class Poller(Generic[T]):
                 failures=self._failures,
                 retry_at=None if self._paused else now + pause,
             )
-        self._hand_over(result)
-        return pause
+        self._hand_over(result, pause)
 
     def _pause(self, spread: float) -> float:
         """Seconds until a source that answers is asked again."""
         if self._beat is None:
             return self._interval_s * spread
         now = self._clock.monotonic()
-        return self._beat.due(now, self._interval_s) - now
+        return self._beat.due(now, self._interval_s, now - self._began) - now
 
-    def _deliver_void(self, held_up_s: float) -> float:
+    def _deliver_void(self, held_up_s: float) -> None:
         """Deliver that the look proves nothing; the first one is made again at once."""
         self._void += 1
-        self._hand_over(VoidLook(self._source, self._clock.now(), held_up_s))
-        return 0.0 if self._void == 1 else self._interval_s
+        pause = 0.0 if self._void == 1 else self._interval_s
+        self._hand_over(VoidLook(self._source, self._clock.now(), held_up_s), pause)
 
-    def _hand_over(self, result: T | ProbeFailure | VoidLook) -> None:
+    def _hand_over(self, result: T | ProbeFailure | VoidLook, pause: float) -> None:
+        # Before the result is taken in: that takes time, of which the pause is not made longer.
+        self._due = self._clock.monotonic() + pause
         try:
             self._deliver(result)
         except Exception:

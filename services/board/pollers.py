@@ -144,7 +144,7 @@ class Pollers:
         return (*self._sources.values(), self._queue)
 
     def _is_awaited(self) -> bool:
-        return any(feed.began_within(HOLD_S) for feed in self._all_pollers())
+        return any(feed.is_about_to_answer(HOLD_S) for feed in self._all_pollers())
 
     def _merge_together(self, result: Observation | ProbeFailure | VoidLook) -> None:
         self._together.hand_over(partial(self._merge, result))

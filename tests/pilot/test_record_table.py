@@ -352,10 +352,10 @@ async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
         await settle(pilot)
         table = app.table
         table.reconcile([replace(app.boxes[1], word="soon")])
-        assert not any(table._changed._columns.values()), "no column of these is a state"
+        assert not table._changed._lit, "no column of these is a state"
         table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
         table.reconcile([app.boxes[1]])
-        await eventually(lambda: not table._changed._columns)
+        await eventually(lambda: not table._changed._lit)
 
         def ground(y: int, text: str) -> object:
             found = [s.style for s in table.render_line(y) if text in s.text and s.style]
