@@ -84,7 +84,7 @@ class Poller(Generic[T]):
         self._failures = 0
         self._paused = False
         self._requested = False
-        self._wakeup = asyncio.Event()
+        self._wakeup: asyncio.Future[None] | None = None
         self._probe_task: asyncio.Task[T] | None = None
 
     @property
@@ -102,7 +102,7 @@ class Poller(Generic[T]):
     def pause(self) -> None:
         """Stop polling; a probe already running is still delivered."""
         self._paused = True
-        self._wakeup.set()
+        self._wake()
 
     def resume(self) -> None:
         """Resume polling, with a probe at once."""
@@ -113,7 +113,11 @@ class Poller(Generic[T]):
     def refresh(self) -> None:
         """Probe now, also while paused; during a probe, once more right after it."""
         self._requested = True
-        self._wakeup.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     async def run(self) -> None:
         """Poll and deliver until cancelled."""
@@ -206,15 +210,11 @@ class Poller(Generic[T]):
             left = due - self._clock.monotonic()
             if not self._paused and left < SHORTEST_S:
                 return
-            self._wakeup.clear()
-            waiting = asyncio.ensure_future(self._wakeup.wait())
-            try:
-                if self._paused:
-                    await waiting
-                else:
-                    await self._wait_for(waiting, left)
-            finally:
-                waiting.cancel()
+            self._wakeup = asyncio.get_running_loop().create_future()
+            if self._paused:
+                await self._wakeup
+            else:
+                await self._wait_for(self._wakeup, left)
 
     async def _wait_for(self, task: asyncio.Future[Any], seconds: float) -> bool:
         """Wait for `task`, at most `seconds` of the clock; whether it is done."""

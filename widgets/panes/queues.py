@@ -173,15 +173,27 @@ class QueuePane(TablePane):
         if self._snapshot is None:
             return []
         room = self.size.width - 4
+        parts: list[Part] = []
+        bare_widths = {
+            words: _width(self._edge(self._snapshot, words, 0)) for words in (True, False)
+        }
         for words, chart in _EDGES:
+            # Charts are drawn where there is room for the rest.
+            if chart and bare_widths[words] > room:
+                continue
             parts = self._edge(self._snapshot, words, chart)
-            if sum(width_of(text) for text, _ in parts) <= room:
+            if _width(parts) <= room:
                 break
         return parts
 
     def _edge(self, snapshot: QueueSnapshot, words: bool, chart: int) -> list[Part]:
         sides = (
-            edge(way, counts, words=words, chart=self._depths.parts(snapshot.sandbox, way, chart))
+            edge(
+                way,
+                counts,
+                words=words,
+                chart=self._depths.parts(snapshot.sandbox, way, chart) if chart else [],
+            )
             for way, counts in (
                 (Direction.IN, snapshot.inbound),
                 (Direction.OUT, snapshot.outbound),
@@ -266,6 +278,10 @@ class QueuePane(TablePane):
         how_old = age(self._now or snapshot.observed_at, snapshot.observed_at)
         why = snapshot.problem or "not refreshed"
         self.problem = f"{why} · rows as of {how_old} ago"
+
+
+def _width(parts: Sequence[Part]) -> int:
+    return sum(width_of(text) for text, _ in parts)
 
 
 def _same_rows(now: QueueSnapshot, before: QueueSnapshot | None) -> bool:
