@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -130,7 +131,7 @@ async def test_a_look_and_the_queue_are_asked_at_one_instant_and_told_in_one_tur
         looks, queues = source.asked["look"], source.asked["queue"]
         assert len(looks) == len(queues) == 10
         assert looks == pytest.approx(queues)
-        gaps = [b - a for a, b in zip(looks, looks[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(looks)]
         assert gaps == pytest.approx([1.0] * 9)
         turns = [sorted(turn) for turn in _turns(heard)]
         assert turns == [["look", "queue"]] * 10
@@ -149,7 +150,7 @@ async def test_a_source_that_is_late_is_told_by_itself_and_holds_up_nobody(
         await eventually(lambda: heard.count("queue") >= 3)
         assert heard.count("look") >= 1
         assert ["look", "queue"] not in [sorted(turn) for turn in _turns(heard)]
-        gaps = [b - a for a, b in zip(*(source.asked["look"][n:] for n in (0, 1)), strict=False)]
+        gaps = [b - a for a, b in pairwise(source.asked["look"])]
         assert all(gap >= 0.9 + 0.5 for gap in gaps), "it is not asked without a pause"
 
 

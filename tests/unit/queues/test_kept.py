@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.queues import kept
+from services.queues import kept, readonly
 from services.queues.errors import QueueFileError
 from services.queues.kept import KeptFiles
 
@@ -98,7 +98,7 @@ def test_a_file_that_changes_its_name_while_it_is_opened_is_not_kept(
     path, files = tmp_path / "q.db", KeptFiles()
     make(path, "first")
     make(tmp_path / "other.db", "second")
-    opened = kept.connect
+    opened = readonly.connect
 
     def connect(name: str, *, any_thread: bool) -> object:
         db = opened(name, any_thread=any_thread)

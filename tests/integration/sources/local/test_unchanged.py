@@ -12,6 +12,7 @@ import pytest
 
 from services.models import SandboxId
 from services.queues.kept import KeptFiles
+from services.queues.reader import QueueReader, SurveyRequest
 from services.queues.readonly import OpenFile
 from services.sources.local import probes
 from services.sources.local.host_queue import HostQueue
@@ -48,17 +49,17 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     execute: Callable[..., object] = OpenFile.execute
 
     def counted(self: OpenFile, sql: str, parameters: object = (), /) -> object:
-        asked[sql.split()[0]] += 1
+        asked[sql.split(maxsplit=1)[0]] += 1
         return execute(self, sql, parameters)
 
     monkeypatch.setattr(OpenFile, "execute", counted)
-    hop = probes.QueueReader.surveys
+    hop = QueueReader.surveys
 
-    async def hopped(self: probes.QueueReader, wanted: list[probes.SurveyRequest]) -> object:
+    async def hopped(self: QueueReader, wanted: list[SurveyRequest]) -> object:
         asked["hop"] += 1
         return await hop(self, wanted)
 
-    monkeypatch.setattr(probes.QueueReader, "surveys", hopped)
+    monkeypatch.setattr(QueueReader, "surveys", hopped)
     yield asked
 
 
@@ -114,9 +115,7 @@ async def test_what_changes_is_seen_at_the_next_look_and_the_others_are_left_alo
     kept.close()
 
 
-def test_records_are_read_where_they_changed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_are_read_where_they_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock(2_000_000_000.0)
     records = probes.WorldRecords(world, clock)
     read: list[str] = []
