@@ -17,11 +17,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class Beat:
-    """Instants a second apart; each panel has its own, so that panels do not march in step."""
+    """Instants a second apart."""
 
-    def __init__(self, phase: float) -> None:
-        """`phase` is the part of a second, of the monotonic clock, at which the beat falls."""
-        self._phase = phase
+    def __init__(self, first: float = 0.0) -> None:
+        """`first` is one of them, by the monotonic clock."""
+        self._first = first
+
+    def begin(self, first: float) -> None:
+        """From now on they fall a whole number of seconds after this one."""
+        self._first = first
 
     def due(self, now: float, pause: float, took: float) -> float:
         """When to ask again, `pause` seconds from `now` at the latest; the answer `took` so long.
@@ -30,8 +34,8 @@ class Beat:
         pause: there a pause is cut by half at most.
         """
         latest = now + pause
-        beats = math.floor((latest - self._phase) / PERIOD_S)
-        on_beat = beats * PERIOD_S + self._phase
+        beats = math.floor((latest - self._first) / PERIOD_S)
+        on_beat = beats * PERIOD_S + self._first
         least = SHORTEST_S if took <= SLOW_SHARE * pause else pause / 2
         return on_beat if on_beat > now + least else latest
 

@@ -11,7 +11,7 @@ from services.board.beat import HOLD_S, Beat, Together
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
-from services.board.poller import Poller, ProbeFailure
+from services.board.poller import JITTER, Poller, ProbeFailure
 from services.clock import Clock
 from services.errors import WakedeckError, unforeseen
 from services.models import Observation, QueueSnapshot, SandboxId
@@ -58,7 +58,7 @@ class Pollers:
         self._queue_problem = ""
         self._meter = meter = meter or LagMeter()
         self._together = Together(self._is_awaited)
-        beat = Beat(jitter.random())
+        self._jitter, self._beat = jitter, Beat()
         self._sources: dict[str, Poller[Observation]] = {
             key: Poller(
                 f"observe {key}",
@@ -72,7 +72,7 @@ class Pollers:
                 jitter=jitter,
                 meter=meter,
                 limit_s=PROBE_LIMIT_S,
-                beat=beat,
+                beat=self._beat,
             )
             for key, observer in self._observers.items()
         }
@@ -87,7 +87,7 @@ class Pollers:
             longest_s=RETRY_S,
             jitter=jitter,
             meter=meter,
-            beat=beat,
+            beat=self._beat,
         )
 
     @property
@@ -97,6 +97,8 @@ class Pollers:
 
     async def run(self) -> None:
         """Poll until cancelled."""
+        # The first pause alone is at random: panels begun at once do not march in step.
+        self._beat.begin(self._clock.monotonic() - self._jitter.uniform(0, JITTER))
         try:
             async with asyncio.TaskGroup() as tasks:
                 for feed in self._all_pollers():
