@@ -143,8 +143,9 @@ async def test_a_source_that_is_late_is_told_by_itself_and_holds_up_nobody(
     clock = FakeClock()
     source = Queued(clock)
     source.takes_s = 0.6
+    monkeypatch.setattr(beat, "HOLD_S", 0.0)
     async with beating(clock, source) as heard:
-        monkeypatch.setattr(beat, "HOLD_S", 0.0)
+        heard.clear()
         await clock.advance(3)
         await settle()
         await eventually(lambda: heard.count("queue") >= 3)
