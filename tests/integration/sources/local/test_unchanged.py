@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from services.models import SandboxId
+from services.queues import reader
 from services.queues.kept import KeptFiles
 from services.queues.reader import QueueReader, SurveyRequest
 from services.queues.readonly import OpenFile
@@ -53,6 +54,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         return execute(self, sql, parameters)
 
     monkeypatch.setattr(OpenFile, "execute", counted)
+    monkeypatch.setattr(reader, "_MOMENT_S", 3600.0)  # however slow the machine is
     hop = QueueReader.surveys
 
     async def hopped(self: QueueReader, wanted: list[SurveyRequest]) -> object:
