@@ -18,7 +18,7 @@ from services.logs.reader import LogRecord
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
 from tui.panel.log_screen import LogScreen
@@ -97,7 +97,7 @@ async def opened(
         app.copy_to_clipboard = panel.copied.append  # type: ignore[method-assign,assignment]
         await panel.until(lambda: len(app.engine.board.sandboxes) == len(SANDBOXES))
         await pilot.press("L")
-        await panel.until(lambda: isinstance(app.screen, LogScreen))
+        await panel.until(lambda: on_screen(app, LogScreen))
         await panel.until(lambda: app.screen.focused is not None)
         try:
             yield panel
@@ -112,7 +112,7 @@ async def test_a_key_opens_it_and_escape_leaves_nothing_running(tmp_path: Path) 
         await panel.say("one", "two")
         assert panel.texts == ["one", "two"]
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
         await panel.until(lambda: panel.script.following == 0)
 
 
@@ -258,7 +258,7 @@ async def test_the_log_of_another_sandbox_takes_its_place(tmp_path: Path) -> Non
         await panel.until(lambda: "night-watch" in panel.title)
         await panel.until(lambda: panel.script.following == 1)
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
 
 
 async def test_a_lost_log_says_why_and_comes_back_by_itself(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ async def test_a_sandbox_without_logs_says_so_and_opens_nothing(tmp_path: Path) 
 
     async with opened(tmp_path) as panel:
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
         panel.script.sandboxes = tuple(
             replace(one, unavailable=((Capability.LOGS, "it keeps none"),)) for one in SANDBOXES
         )
