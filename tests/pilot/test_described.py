@@ -42,6 +42,7 @@ async def reopened(stage: Stage) -> None:
     await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
 
 
+@pytest.mark.slow
 async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

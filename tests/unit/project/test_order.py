@@ -11,7 +11,7 @@ from tests.support.order import TABLE, Weight, mixed, weights
 
 ROOT = Path(__file__).resolve().parents[3]
 seconds = st.integers(0, 100).map(float)
-files = st.dictionaries(st.text("abc", min_size=1), st.builds(Weight, seconds, seconds))
+files = st.dictionaries(st.text("abc", min_size=1), st.builds(Weight, seconds, seconds), max_size=9)
 
 
 def test_the_table_names_files_that_are_there() -> None:
