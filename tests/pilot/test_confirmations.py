@@ -69,6 +69,7 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
     await pilot.pause()
 
 
+@pytest.mark.slow
 async def test_a_nudge_asks_with_its_words_and_no_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ async def test_what_cannot_be_done_is_said_and_not_asked(
         assert not isinstance(app.screen, ConfirmDialog)
 
 
+@pytest.mark.slow
 async def test_the_palette_offers_them_for_the_sandbox_under_the_cursor(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
@@ -147,6 +149,7 @@ async def test_a_read_only_panel_offers_none(
         assert host.chat == []
 
 
+@pytest.mark.slow
 async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
@@ -177,6 +180,7 @@ async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
         assert len(host.chat) == 1
 
 
+@pytest.mark.slow
 async def test_leaving_the_words_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:

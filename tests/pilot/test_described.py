@@ -43,6 +43,7 @@ async def reopened(stage: Stage) -> None:
     await stage.until(lambda: on_screen(stage.app, DetailPane))
 
 
+@pytest.mark.slow
 async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

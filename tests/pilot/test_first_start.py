@@ -103,6 +103,7 @@ async def test_the_keys_named_are_the_operators_own() -> None:
         assert "Press ^g on a sandbox." in said
 
 
+@pytest.mark.slow
 async def test_empty_queues_say_whose_they_are() -> None:
     def quiet() -> Script:
         script = populated()

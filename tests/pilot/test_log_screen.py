@@ -105,6 +105,7 @@ async def opened(
             await app.engine.close()
 
 
+@pytest.mark.slow
 async def test_a_key_opens_it_and_escape_leaves_nothing_running(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         assert "data-pull" in panel.title
@@ -163,6 +164,7 @@ async def test_looking_back_pauses_and_counts_what_comes(tmp_path: Path) -> None
         assert panel.shown[-1] == "  late 2"
 
 
+@pytest.mark.slow
 async def test_words_are_found_marked_and_stepped_through(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         await panel.say(
@@ -220,6 +222,7 @@ async def test_a_long_line_wraps_or_is_cut_and_moved(tmp_path: Path) -> None:
         assert panel.shown[1].startswith("  w000")
 
 
+@pytest.mark.slow
 async def test_lines_are_marked_and_copied(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         await panel.say("one", "two", "three", "four")
@@ -278,6 +281,7 @@ async def test_a_lost_log_says_why_and_comes_back_by_itself(tmp_path: Path) -> N
         assert not panel.pane.has_class("-problem")
 
 
+@pytest.mark.slow
 async def test_no_log_at_all_is_a_sentence(tmp_path: Path) -> None:
     async with opened(tmp_path, streams=()) as panel:
         await panel.until(lambda: bool(panel.texts))
@@ -307,6 +311,7 @@ async def test_a_flood_keeps_the_newest_lines_and_the_keys_alive(tmp_path: Path)
         assert panel.shown[-1] == "  line 11999"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (30, 8), (200, 60)])
 async def test_every_size_can_be_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, size=size) as panel:
@@ -317,6 +322,7 @@ async def test_every_size_can_be_drawn(tmp_path: Path, size: tuple[int, int]) ->
         assert panel.shown[-1]
 
 
+@pytest.mark.slow
 async def test_a_sandbox_without_logs_says_so_and_opens_nothing(tmp_path: Path) -> None:
     from dataclasses import replace
 

@@ -399,6 +399,7 @@ async def test_a_queue_that_could_not_be_refreshed_says_so_and_how_old_it_is() -
         assert not shown(line) and not pane.has_class("-stale")
 
 
+@pytest.mark.slow
 async def test_the_queue_buffer_is_bounded() -> None:
     pane = QueuePane()
     app = Host(pane)

@@ -25,6 +25,7 @@ ON_TOP = (
 """What a key opens, and the keys that close it; the help page is a line to type in."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("opens", "kind", "closes"),
     [(opens, kind, key) for opens, kind, keys in ON_TOP for key in keys],
@@ -63,6 +64,7 @@ async def test_an_open_shell_is_named_and_cancel_stands_first(tmp_path: Path) ->
         assert stage.app._leaving
 
 
+@pytest.mark.slow
 async def test_an_attempt_under_way_is_named(tmp_path: Path) -> None:
     script = waking()
     async with panel(tmp_path, script) as stage:
@@ -86,6 +88,7 @@ async def test_the_configuration_says_when(tmp_path: Path, when: str, asks: bool
         assert stage.app._leaving is not asks
 
 
+@pytest.mark.slow
 async def test_a_tab_with_a_program_is_asked_about_and_an_idle_one_is_not(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         await open_shell(stage)

@@ -559,6 +559,7 @@ async def test_hostile_text_is_text() -> None:
         assert not any(s.style and s.style.meta for s in strip)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_rows_cost_what_is_on_the_screen() -> None:
     app = Host(numbered(10_000))
     async with app.run_test(size=(80, 30)) as pilot:

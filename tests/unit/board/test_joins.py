@@ -102,6 +102,7 @@ def told(delta: BoardDelta) -> object:
     return rows, set(delta.sandboxes_removed), delta.gateways, delta.events, set(delta.touched)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 2**32 - 1))
 def test_joining_what_changed_is_joining_everything(seed: int) -> None:

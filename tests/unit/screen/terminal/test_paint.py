@@ -166,6 +166,7 @@ def test_a_new_palette_makes_strips_anew(painter: Painter) -> None:
     assert colours_of(looks(painter.strip(line, 4))[0][1])[0] == 0xABCDEF
 
 
+@pytest.mark.slow
 def test_equal_styles_of_different_objects_never_mix(painter: Painter) -> None:
     for value in range(50_000):
         style = CellStyle(foreground=RGB | value)

@@ -44,6 +44,7 @@ MOST = 2 * (LINES + 8) * LINES * (COLUMNS + 32)
 """More than any one sequence may cost: a REP that scrolls the region once a line."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_parsing_stops_at_its_limit_and_goes_on_where_it_stopped(state: str) -> None:
     for sent in SENT:

@@ -71,6 +71,7 @@ def test_a_flood_keeps_its_end_from_a_line_start() -> None:
     assert not buffer.skipping
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from([40, 700, 9000]), st.booleans())
 def test_a_scan_ahead_finds_what_a_scan_at_once_would(seed: int, size: int, takes: bool) -> None:
