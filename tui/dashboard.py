@@ -96,8 +96,16 @@ class Dashboard(PaneScreen):
     def on_key(self, event: events.Key) -> None:
         """Escape also closes the hint of the first start."""
         if event.key == "escape":
-            for hint in self.query(FirstSteps):
-                hint.close()
+            self._close_hint()
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        """So does a shell that takes the keys: the hint would lie over its prompt."""
+        if self.focused_pane is Pane.SHELL:
+            self._close_hint()
+
+    def _close_hint(self) -> None:
+        for hint in self.query(FirstSteps):
+            hint.close()
 
     def on_screen_suspend(self) -> None:
         """Something lies over the panes."""
