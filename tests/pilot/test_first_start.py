@@ -17,7 +17,7 @@ from tests.support.scenes import NORMAL, PLAIN, SMALL, Scene, Stage, nothing, po
 from tests.support.stage import NOW, SANDBOXES, gateways
 from tui.app import WakedeckApp
 from tui.panel import welcome
-from tui.panel.pane_focus import Pane
+from tui.panel.layout import Pane
 from widgets.panes.first_steps import FirstSteps
 
 
