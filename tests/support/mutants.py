@@ -5,8 +5,8 @@ first eight hex digits of that commit are the seed. A mutant turns one compariso
 its bound, makes `and` an `or`, or drops a `not`.
 
 Every module can be drawn. Asked are the unit and pilot tests that import it directly. Where none
-does, the unit tests at the end of the shortest chains of imports are asked, through modules of ours
-and of `tests.support`; a module that no test reaches so is asked nothing, and its mutants live.
+does, every unit test is asked that comes to it through imports of modules of ours and of
+`tests.support`, the nearest first; where no test does, the mutant lives.
 Tests marked `slow` are not asked: `make quick` goes without them.
 """
 
@@ -134,7 +134,7 @@ def importers(
 ) -> dict[str, tuple[str, ...]]:
     """Which test files below `folders` import each module of ours directly.
 
-    Where none does: those below `further` that come to it by the fewest imports.
+    Where none does: those below `further` that come to it through other modules, nearest first.
     """
     sources = dict(Tree.read(root).sources)
     support = {name_of(path, root): path for path in (root / "tests/support").rglob("*.py")}
@@ -152,7 +152,10 @@ def importers(
         for module, far in _distances(arrows, name).items():
             if module in found and inside[far > 1]:
                 found[module].setdefault(far, []).append(str(file))
-    return {module: tuple(near[min(near)]) if near else () for module, near in found.items()}
+    return {
+        module: tuple(near.get(1, ())) or tuple(file for far in sorted(near) for file in near[far])
+        for module, near in found.items()
+    }
 
 
 def _distances(arrows: Mapping[str, AbstractSet[str]], start: str) -> dict[str, int]:

@@ -93,7 +93,11 @@ def test_where_no_test_imports_it_the_nearest_unit_tests_are_asked(tmp_path: Pat
     asked = importers(tmp_path, folders, ["tests/unit"])
     assert asked["services.top"] == ("tests/unit/test_top.py",)
     assert asked["services.middle"] == ("tests/unit/test_nearest.py", "tests/pilot/test_pilot.py")
-    assert asked["services.deep"] == ("tests/unit/test_nearest.py",)
+    assert asked["services.deep"] == (
+        "tests/unit/test_nearest.py",
+        "tests/unit/test_near.py",
+        "tests/unit/test_top.py",
+    )
     assert asked["services.lone"] == ()
     assert importers(tmp_path, folders)["services.deep"] == ()
 
