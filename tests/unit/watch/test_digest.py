@@ -73,19 +73,26 @@ NONE: set[About] = set()
         (told(event("asleep")), ({A}, NONE, {A}, True, True)),
         # What is gone is wrong no more, and waits for nobody.
         (told(event("")), ({A}, NONE, NONE, True, False)),
-        (told(event("x", about=NEEDS_A), event("", BETTER)), ({NEEDS_A}, {NEEDS_A}, NONE, True, True)),
+        (
+            told(event("x", about=NEEDS_A), event("", BETTER)),
+            ({NEEDS_A}, {NEEDS_A}, NONE, True, True),
+        ),
         (told(event("", BETTER), before=frozenset({NEEDS_A})), (NONE, {NEEDS_A}, NONE, True, True)),
-        (told(event("", BETTER, ("pods", "gateway", "a")), before=frozenset({NEEDS_A})),
-         (NONE, NONE, {NEEDS_A}, False, True)),
+        (
+            told(event("", BETTER, ("pods", "gateway", "a")), before=frozenset({NEEDS_A})),
+            (NONE, NONE, {NEEDS_A}, False, True),
+        ),
         # Kinds and sources nobody asked for.
         (told(event("down", about=("pods", "repair", "a"))), (NONE, NONE, NONE, False, False)),
         (told(DOWN, table=NotifyTable(sources=("vellum",))), (NONE, NONE, NONE, False, False)),
         (told(DOWN, table=NotifyTable(sources=("pods",))), ({A}, NONE, {A}, True, True)),
         (told(DOWN, table=NotifyTable(when=("needs-me",))), (NONE, NONE, NONE, False, False)),
-        (told(event("x", about=NEEDS_A), table=NotifyTable(when=("worse",))),
-         (NONE, NONE, NONE, False, False)),
+        (
+            told(event("x", about=NEEDS_A), table=NotifyTable(when=("worse",))),
+            (NONE, NONE, NONE, False, False),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_folded(found: object, expected: object) -> None:
     assert found == expected
 
