@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.models import Direction, InLabel, Message
@@ -170,33 +172,20 @@ def test_only_the_newest_lines_of_a_log_are_told() -> None:
     assert [name for name, _ in facts[-LINES:]] == ["run log", *[""] * (LINES - 1)]
 
 
-def message(label: InLabel, seq: int | None, **more: object) -> Message:
-    known: dict[str, object] = {"kind": "task", "direction": Direction.IN, "since": None, **more}
-    return Message(
-        known["direction"], "m", seq, label, known["kind"], None, "", 0, since=known["since"]
-    )  # type: ignore[arg-type]
+RUN = Message(Direction.IN, "m", 1, InLabel.DUE, "task", None, "", 0)
+BAD, DONE = replace(RUN, label=InLabel.FAILED), replace(RUN, label=InLabel.COMPLETED)
 
 
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
         ([], None),
-        ([message(InLabel.DUE, 1)], None),
-        ([message(InLabel.FAILED, 1, kind="chat")], None),
-        ([message(InLabel.FAILED, 1, direction=Direction.OUT)], None),
-        ([message(InLabel.FAILED, 1)], "failed, as its queue says"),
-        (
-            [
-                message(InLabel.FAILED, 2),
-                message(InLabel.COMPLETED, 1),
-                message(InLabel.COMPLETED, None),
-            ],
-            "failed, as its queue says",
-        ),
-        (
-            [message(InLabel.FAILED, 2, since=seconds(SOON))],
-            f"failed, {WHEN}, as its queue says",
-        ),
+        ([RUN], None),
+        ([replace(BAD, kind="chat")], None),
+        ([replace(BAD, direction=Direction.OUT)], None),
+        ([BAD], "failed, as its queue says"),
+        ([replace(BAD, seq=2), DONE, replace(DONE, seq=None)], "failed, as its queue says"),
+        ([replace(BAD, since=seconds(SOON))], f"failed, {WHEN}, as its queue says"),
     ],
 )
 def test_how_the_newest_run_ended(messages: list[Message], said: str | None) -> None:

@@ -48,11 +48,11 @@ def record(files: AgentFacts = QUIET, **more: object) -> SessionRecord:
 
 
 def boxed(files: AgentFacts = QUIET, **more: object) -> SessionRecord:
-    return record(files, container=replace(BOX, **more))
+    return record(files, container=replace(BOX, **more))  # type: ignore[arg-type]
 
 
 def rowed(**more: object) -> SessionRecord:
-    return record(row=replace(ROW, **more))
+    return record(row=replace(ROW, **more))  # type: ignore[arg-type]
 
 
 def surveyed(*series: Series, **more: object) -> SessionRecord:

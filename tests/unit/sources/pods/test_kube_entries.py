@@ -19,7 +19,7 @@ def coded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def table(folder: Path = Path("/etc/kube"), **more: Any) -> dict[str, Any]:
+def table(folder: Path = Path("/etc/kube"), /, **more: Any) -> dict[str, Any]:
     return {"": folder, **{key.replace("_", "-"): value for key, value in more.items()}}
 
 
