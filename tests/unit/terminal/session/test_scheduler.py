@@ -15,7 +15,7 @@ class Shell:
 
     def __init__(self, waiting: int, seconds_a_kib: float = 0.0) -> None:
         self.waiting = waiting
-        self.skipping = False
+        self.skipping = self.answering = False
         self.parsed: list[int] = []
         self.painted: list[float] = []
         self.caught_up = 0
