@@ -43,7 +43,7 @@ def print_text(  # noqa: PLR0912
         if piece >= " ":
             row, end = rows[y], x + len(piece)
             if x == row.length and end <= columns:
-                row.spans.append((piece, attribute))
+                row.spans += piece, attribute
                 row.length = x = end
                 row.clean = 0
                 screen.last = piece

@@ -130,7 +130,7 @@ class Screen:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.defaults)
         if not self.cursor.attribute.plain and not (blank := self.cursor.attribute.blank).plain:
-            row.spans.append((" " * self.columns, blank))
+            row.spans += " " * self.columns, blank
             row.length = self.columns
         return row
 
