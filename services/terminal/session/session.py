@@ -253,7 +253,13 @@ class ShellSession:
         """Read at the rate of the line, whatever the emulator does."""
         loop = asyncio.get_running_loop()
         reads, began = 0, loop.time()
-        while not isinstance(output := await self._transport.read(), CloseReason):
+        while True:
+            asked = loop.time()
+            output = await self._transport.read()
+            if loop.time() - asked > _READ_SLICE_S:
+                reads, began = 0, loop.time()  # It was waited for: others had their turns.
+            if isinstance(output, CloseReason):
+                break
             self._last_received_at = self._clock.monotonic()
             self._detacher.feed(output)
             if self._recorder is not None:
