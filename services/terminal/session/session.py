@@ -116,7 +116,7 @@ class ShellSession:
             Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=self._notice()),
             on_change,
         )
-        self._output_buffer = OutputBuffer()
+        self._output_buffer = OutputBuffer(clock.monotonic)
         self._input_queue = InputQueue(transport, clock, self._on_input_blocked)
         self._detacher = Detacher(self._input_queue, detach_keys)
         self._size = (80, 24)
