@@ -87,10 +87,12 @@ class Scrollback:
         if len(entries) == self._limit:
             self.base += 1
         spans = row.spans
-        if len(spans) > 2 and row.length >= 0:
+        if row.length < 0 or len(spans) == 2:
+            entries.append(freeze(row))
+        elif spans or row.wrapped:
             entries.append((row.wrapped, tuple(spans)))
         else:
-            entries.append(freeze(row))
+            entries.append("")
         if row.marks:
             number = self.base + len(entries) - 1
             self._forget_marks()
