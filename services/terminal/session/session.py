@@ -257,7 +257,7 @@ class ShellSession:
             asked = loop.time()
             output = await self._transport.read()
             if loop.time() - asked > _READ_SLICE_S:
-                reads, began = 0, loop.time()  # It was waited for: others had their turns.
+                began = loop.time()  # It was waited for: others had their turns.
             if isinstance(output, CloseReason):
                 break
             self._last_received_at = self._clock.monotonic()
