@@ -104,6 +104,22 @@ def test_little_is_never_skipped() -> None:
     assert (len(buffer), buffer.skipped) == (KEPT_BYTES, 0)
 
 
+def test_a_flood_that_only_faltered_keeps_no_mib_waiting() -> None:
+    now = 0.0
+    buffer = OutputBuffer(lambda: now)
+    buffer.append(b"line\n" * LIMIT_BYTES)
+    everything(buffer)
+    skipped = buffer.skipped
+    buffer.append(b"line\n" * (LIMIT_BYTES // 10))
+    assert buffer.skipped > skipped
+    assert len(buffer) < 2 * KEPT_BYTES
+    everything(buffer)
+    skipped = buffer.skipped
+    now = 2.0
+    buffer.append(b"line\n" * (LIMIT_BYTES // 10))
+    assert (buffer.skipping, buffer.skipped) == (False, skipped)
+
+
 def test_a_sequence_fed_by_half_before_a_skip_still_counts() -> None:
     buffer = OutputBuffer()
     buffer.append(b"$ \x1b[?20")
