@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from services.clock import Clock
 from services.config.settings import Settings
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from services.lazy_dataclass import dataclass
 from services.models import (
     Activity,
     Event,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import attrgetter
 from typing import Generic, TypeVar
 
@@ -19,6 +19,7 @@ from services.board.deltas import (
     waits_for_person,
 )
 from services.board.shown import KEEP_THEIR_WORD
+from services.lazy_dataclass import dataclass
 from services.models import (
     Event,
     Gateway,

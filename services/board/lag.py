@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from services.lazy_dataclass import dataclass
 
 TICK_S = 0.1
 """How often the loop is asked to come back."""

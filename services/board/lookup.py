@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from services.errors import AmbiguousError, NotFoundError, RefusedError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import Sandbox
 from services.text.sanitize import printable
 

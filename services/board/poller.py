@@ -6,12 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from services.board.lag import LagMeter, VoidLook
 from services.clock import Clock
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 from services.text.redact import redact
 
 T = TypeVar("T")

@@ -6,7 +6,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,6 +13,7 @@ import msgspec
 
 from services.errors import ConfigError
 from services.files.bounded import UnfitError, parse_toml, read_text
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 KeyPath = tuple[str, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, get_args
 
@@ -18,6 +18,7 @@ from services.config import parser, paths
 from services.config.notify import AttentionTable, NotifyTable
 from services.config.sources import LocalTable, SourceTable
 from services.errors import ConfigError
+from services.lazy_dataclass import dataclass
 
 DEFAULT_PROFILE = "default"
 VARIABLES = {

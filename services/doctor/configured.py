@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from services.board.shown import CLOSED, way_reason
 from services.clock import Clock
 from services.config.settings import Settings
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import Facts, Gateway, GatewayState, Observation
 from services.sources.protocol.source import OpenSource
 from services.sources.registry import open_sources

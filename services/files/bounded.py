@@ -18,9 +18,10 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
+
+from services.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

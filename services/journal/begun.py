@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from services.journal.rows import insert
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, Event, Severity
 from services.process.identity import ProcessId
 from services.text.sanitize import sanitize

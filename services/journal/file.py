@@ -15,11 +15,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.private import open_private, private_folder, require_private
 from services.journal.rows import ADDITIONS, APPLICATION_ID, SCHEMA, VERSION
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 BUSY_S = 0.5

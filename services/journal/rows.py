@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from services.journal.transitions import LastRecord, is_news, is_transition
+from services.lazy_dataclass import dataclass
 from services.models import Event, Severity
 from services.text.redact import redact
 from services.text.sanitize import sanitize

@@ -11,7 +11,6 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.clock import Clock
@@ -19,6 +18,7 @@ from services.files.sqlite import Connection
 from services.journal.file import LARGEST_COPY, open_to_write, set_aside_names
 from services.journal.rows import INSERT, from_row, redacted, to_row
 from services.journal.writing import prune
+from services.lazy_dataclass import dataclass
 from services.models import Event, Severity
 
 _LEAF = 0x0D

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.clock import Clock
@@ -35,6 +34,7 @@ from services.journal.file import (
 )
 from services.journal.rows import EventQuery, read, redacted
 from services.journal.writing import Item, prune, write
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, Event, Severity
 from services.process.identity import ProcessId
 from services.text.sanitize import sanitize

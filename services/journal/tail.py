@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.sqlite import Connection
 from services.journal.file import identity, open_to_read
 from services.journal.rows import READABLE, from_row
+from services.lazy_dataclass import dataclass
 from services.models import Event
 
 BATCH = 500

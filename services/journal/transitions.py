@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import Event
 
 LOOK_S = 6.0

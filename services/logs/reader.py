@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 
 
 class LogEndedError(WakedeckError):

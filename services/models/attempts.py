@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.models.rows import SandboxId
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from operator import attrgetter
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from services.lazy_dataclass import dataclass
 from services.models.events import Event
 
 Facts: TypeAlias = tuple[tuple[str, str], ...]

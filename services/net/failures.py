@@ -7,9 +7,9 @@ import ipaddress
 import re
 import socket
 import ssl
-from dataclasses import dataclass
 
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.models import Retry
 from services.text.sanitize import sanitize
 

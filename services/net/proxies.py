@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.net.failures import is_loopback
 from services.text.sanitize import sanitize
 

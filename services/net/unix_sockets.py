@@ -10,11 +10,11 @@ import socket
 import struct
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
 from services.files.private import private_folder
+from services.lazy_dataclass import dataclass
 
 LONGEST_PATH = 100
 """Bytes; systems allow 103 or 107."""

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cache
 from pathlib import Path
+
+from services.lazy_dataclass import dataclass
 
 PROC = Path("/proc")
 _LISTENING, _CONNECTED = "0A", "01"

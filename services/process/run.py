@@ -12,10 +12,10 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError
+from services.lazy_dataclass import dataclass
 from services.process.child import LINGER_S, ChildProcess, run_to_completion, start, wait_for_event
 from services.text.redact import MASK, redact_line
 from services.text.sanitize import sanitize

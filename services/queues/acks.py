@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from services.lazy_dataclass import dataclass
 from services.models import OutLabel
 from services.queues.labels import KNOWN_ACKS, OutboundFacts, is_deferred, outbound_label
 from services.queues.stuck import ProcessingClaim

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from services.lazy_dataclass import dataclass
 
 DUE_PREFETCH = 10
 """As many rows as a runner looks at in one poll (upstream/nanoclaw: Prompt batch)."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.models import Counts
 from services.queues.acks import AckTracker
 from services.queues.due import DueFacts

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from services.lazy_dataclass import dataclass
 from services.models import InLabel
 from services.queues.acks import Delivery, chunks
 from services.queues.content_heads import rows_with_heads

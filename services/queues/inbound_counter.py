@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from services.lazy_dataclass import dataclass
 from services.models import InLabel
 from services.queues.acks import AckTracker
 from services.queues.due import RULES, DueFacts, QueueRules

@@ -5,9 +5,9 @@ SQL computes the date tests, so that offsets and odd spellings are judged as the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from services.lazy_dataclass import dataclass
 from services.models import InLabel, OutLabel
 
 SCRIPT_ERROR = "script-skip:error"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import Direction, InLabel, Message, OutLabel
 from services.queues.acks import AckTracker, Delivery, label_sent
 from services.queues.inbound import InboundRow, label_row

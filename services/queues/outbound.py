@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.queues.acks import Ack, AckTracker, DeliveryTracker, SentMessage, chunks
 from services.queues.bounds import STRIDE, read_bounds
 from services.queues.content_heads import rows_with_heads

@@ -7,13 +7,14 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
 from services.clock import Clock
 from services.errors import NotFoundError
+from services.lazy_dataclass import dataclass
 from services.models import Direction, QueueSnapshot, SandboxId
 from services.queues.content_heads import TOO_LARGE
 from services.queues.due import RULES, QueueRules

@@ -6,8 +6,8 @@ See upstream/nanoclaw: Old shapes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.queues.readonly import OpenFile
 
 _TABLES = """

@@ -6,12 +6,13 @@ See upstream/nanoclaw: Reading safely.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import Counts, InLabel, OutLabel, QueueSnapshot, SandboxId
 from services.queues import backfill, inbound, outbound
 from services.queues.acks import AckTracker, DeliveryTracker

@@ -7,9 +7,9 @@ milliseconds where upstream's are, seconds elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.queues.timestamps import utc_ms
 
 CEILING_MS = 1_800_000

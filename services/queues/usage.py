@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.files.bounded import DocumentLimits, UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.queues.bounds import STRIDE
 from services.queues.readonly import OpenFile
 from services.queues.schema import FileSchema

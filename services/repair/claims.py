@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from services.board.deltas import SourceLink
 from services.board.shown import CLOSED, way_reason
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, AttemptState, Gateway, Sandbox, SandboxState
 from services.text.sanitize import end_sentence, sanitize
 

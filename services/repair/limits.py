@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, AttemptState
 
 MAX_CONNECTS = 4

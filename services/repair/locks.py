@@ -12,11 +12,11 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.bounded import parse_json
 from services.files.private import open_private, private_folder
+from services.lazy_dataclass import dataclass
 from services.process.identity import ProcessId
 
 _LOG = logging.getLogger(__name__)

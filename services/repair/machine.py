@@ -7,10 +7,11 @@ and what the operator confirmed takes the place of the wake. Other pairs change 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias
 
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, AttemptState, Confirmed, Verb
 from services.repair.limits import MAX_CONNECTS
 from services.sources.protocol.verdict import Verdict, VerdictKind

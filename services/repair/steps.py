@@ -5,8 +5,9 @@ Their words say what has happened, never what another part may be doing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from services.lazy_dataclass import dataclass
 from services.models import Attempt, AttemptState, Step, StepState
 from services.repair.machine import (
     ConnectFailed,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Step, StepState
 from services.repair.locks import LockRequest, RepairLocks
 from services.repair.machine import LockBusy, RepairEvent, WakeFailed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from msgspec.structs import replace
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import Event, Gateway, GatewayId, Sandbox, SandboxId
 from services.text.redact import redact_line
 from services.wire import outgoing

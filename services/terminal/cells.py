@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol, TypeAlias
+
+from services.lazy_dataclass import dataclass
 
 Colour: TypeAlias = int
 """-1 for the default, 0-255 for a palette index, `RGB | 0xRRGGBB` for a true colour."""

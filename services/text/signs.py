@@ -7,8 +7,8 @@ names a class of meaning, not a colour; the screen gives it one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import (
     Activity,
     AttemptState,

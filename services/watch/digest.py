@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from services.config.notify import NotifyTable
+from services.lazy_dataclass import dataclass
 from services.models import Event, Severity
 from services.text.format import clock_time
 from services.text.sanitize import sanitize

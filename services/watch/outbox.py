@@ -10,11 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from services.config.notify import NotifyTable, budget, is_quiet
 from services.journal.rows import insert
 from services.journal.tail import Position, newest, read_after
+from services.lazy_dataclass import dataclass
 from services.models import Event, Severity
 from services.process.identity import ProcessId
 from services.text.redact import redact_line

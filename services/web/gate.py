@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from services.errors import ConfigError
+from services.lazy_dataclass import dataclass
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9647

@@ -9,13 +9,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.errors import UnavailableError
 from services.files.private import private_folder
+from services.lazy_dataclass import dataclass
 from services.web import page
 from services.web.connections import Connections
 from services.web.gate import Gate, Place

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TypeVar
 
 import msgspec
 
+from services.lazy_dataclass import dataclass
 from services.logs.reader import LogRecord
 from services.models import (
     Activity,

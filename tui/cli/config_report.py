@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from services.config.settings import Settings
 from services.config.template import default_text
 from services.errors import RefusedError
 from services.files.private import write_new
+from services.lazy_dataclass import dataclass
 from services.text.redact import MASK, redact
 from tui.cli import tables
 

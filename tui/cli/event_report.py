@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from services.journal.rows import EventQuery
 from services.journal.salvage import bring_back
 from services.journal.store import History, Journal
 from services.journal.writing import MAX_ROWS
+from services.lazy_dataclass import dataclass
 from services.models import Event
 from services.text.format import clock_time
 from services.text.sanitize import sanitize

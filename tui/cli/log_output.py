@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import click
 
 from services.board.refusals import refusals
 from services.config.settings import Settings
 from services.errors import ConfigError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.logs.follower import LogFollower, log_line
 from services.logs.reader import LogEndedError, LogRecord
 from services.models import Capability, LogLine, LogStream, Sandbox

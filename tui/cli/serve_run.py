@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import click
 
@@ -13,6 +12,7 @@ from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Flags, Settings
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 from services.sources.registry import open_sources
 from services.web.gate import place
 from services.web.server import Serving, serving

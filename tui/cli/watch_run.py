@@ -10,7 +10,6 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from services.board.deltas import BoardDelta
 from services.clock import SystemClock
@@ -19,6 +18,7 @@ from services.config.notify import urls_of
 from services.config.settings import Settings
 from services.errors import UnavailableError
 from services.journal.tail import JournalTail, Position, keyed
+from services.lazy_dataclass import dataclass
 from services.models import Event
 from services.process.identity import ProcessId
 from services.sources.registry import open_sources

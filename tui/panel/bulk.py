@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from textual.app import App
 
 from services.errors import WakedeckError
 from services.journal.events import action_event
+from services.lazy_dataclass import dataclass
 from services.models import AttemptState, Capability, SandboxId, Verb
 from services.repair.attempts import AttemptHandle
 from services.text.signs import DOING

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from services.board.deltas import SourceLink
+from services.lazy_dataclass import dataclass
 from services.models import Capability, GatewayState, Sandbox, SandboxId
 from services.text.sanitize import end_sentence
 from tui.engine import Engine

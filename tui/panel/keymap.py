@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
 from services.config.parser import nearest
 from services.errors import ConfigError
+from services.lazy_dataclass import dataclass
 
 DASHBOARD: list[BindingType] = [
     Binding("w", "wake", "Wake", id="repair.wake"),

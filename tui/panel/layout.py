@@ -9,7 +9,6 @@ at every greater size of the window before it chooses its columns (`sure_width`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from textual.containers import Container
@@ -17,6 +16,7 @@ from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from widgets.panes.table_pane import TablePane
 
 WIDE, MEDIUM = 160, 120

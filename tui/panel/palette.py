@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from services.errors import WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import BY_HAND, Capability, GatewayId, Sandbox, SandboxId, Verb
 from tui.context import Context
 from tui.dashboard import Dashboard

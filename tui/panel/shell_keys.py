@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from tui.panel.actions import Notify
 from widgets.panes.binding_rows import KeyRow, KeySection
 

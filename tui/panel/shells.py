@@ -6,13 +6,13 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Shell
 from services.terminal.exec.requests import AGENT, ShellChoice
 

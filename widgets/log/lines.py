@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from rich.cells import cell_len, chop_cells
 
+from services.lazy_dataclass import dataclass
 from services.models import LogLine
 from widgets.text.cell_text import width_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from textual.app import App
@@ -11,6 +11,7 @@ from textual.binding import ActiveBinding, Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from services.lazy_dataclass import dataclass
 from widgets.text.cell_text import sanitize_line
 
 _Found: TypeAlias = tuple[Binding, list[str], bool, str]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from services.lazy_dataclass import dataclass
 from services.models import Event, Facts, Gateway, Message, Sandbox
 from services.text.format import age
 from widgets.panes.detail_text import (

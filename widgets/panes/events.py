@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.message import Message
 
+from services.lazy_dataclass import dataclass
 from services.models import Event, SandboxId, Severity
 from services.text.signs import SEVERITIES
 from widgets.panes.table_pane import TablePane, count_summary

@@ -8,13 +8,13 @@ that it did, and runs the action itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from textual import events
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from widgets.panes.binding_rows import KeyRow, key_sections
 from widgets.text.cell_text import sanitize_line
 

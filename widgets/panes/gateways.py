@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.message import Message
 
+from services.lazy_dataclass import dataclass
 from services.models import Gateway, GatewayId, GatewayState
 from services.text.format import age_order, latency, latency_order
 from services.text.signs import GATEWAYS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from textual.content import Content
@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from services.models import Sandbox, SandboxState
 from services.text.format import age, clock_time, countdown, latency
 from services.text.signs import (

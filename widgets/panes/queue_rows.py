@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from services.lazy_dataclass import dataclass
 from services.models import Direction, InLabel, Message
 from services.text.format import age, age_order, countdown
 from services.text.signs import message_sign

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.content import Content
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from services.models import Direction, Event, Gateway, LogLine, Sandbox
 from services.text.format import clock_time
 from services.text.signs import GATEWAYS, SEVERITIES, STALE, sandbox_sign

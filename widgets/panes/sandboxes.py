@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual.message import Message
 from textual.reactive import reactive
 
+from services.lazy_dataclass import dataclass
 from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
 from services.text.format import age_order
 from services.text.signs import IDLE, NEEDS_YOU, SANDBOXES, Sign, sandbox_sign

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -13,6 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from services.lazy_dataclass import dataclass
 from services.models import Shell, ShellState
 from services.text.format import size
 from services.text.signs import SHELLS

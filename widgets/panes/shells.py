@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol, Self
 
@@ -18,6 +17,7 @@ from textual.timer import Timer
 from textual.widget import AwaitMount, Widget
 from textual.widgets import Static
 
+from services.lazy_dataclass import dataclass
 from services.models import Retry, Shell, ShellState
 from services.text.signs import SHELLS
 from widgets.panes.sandbox_now import SandboxNow

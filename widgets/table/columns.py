@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from services.lazy_dataclass import dataclass
 from widgets.text.cell_text import Align, Part, sanitize_cell, width_of
 
 R = TypeVar("R")

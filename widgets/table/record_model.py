@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from services.lazy_dataclass import dataclass
 from widgets.table.filter import matcher, narrows
 
 K = TypeVar("K")

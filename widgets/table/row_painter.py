@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from math import isnan
 from textwrap import wrap
 from typing import Generic, TypeVar
@@ -11,6 +10,7 @@ from typing import Generic, TypeVar
 from rich.segment import Segment
 from textual.strip import Strip
 
+from services.lazy_dataclass import dataclass
 from widgets.table.column_needs import ColumnNeeds
 from widgets.table.columns import Column, PlacedColumn, fit, lend
 from widgets.table.layered_style import LayeredStyles

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 
+from services.lazy_dataclass import dataclass
 from widgets.table import messages
 from widgets.table.record_model import RecordModel
 

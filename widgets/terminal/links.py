@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.rows import CellPosition, logical_line, row_at
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.links import Link
 from widgets.terminal.rows import CellPosition, logical, logical_line

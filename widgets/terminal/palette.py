@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import BACKGROUND, EXTENDED_COLOURS, FOREGROUND, RGB, Colour
 
 # fmt: off

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import PromptPart, TerminalScreen
 from widgets.terminal.rows import CellPosition
 from widgets.terminal.selection import Selection, selected_text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rich.cells import cell_len, split_graphemes
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import ScreenRow, TerminalScreen
 from widgets.terminal.viewport import end_of, screen_top
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import TerminalScreen
 from widgets.terminal.rows import CellPosition, LogicalLine, logical_line
 from widgets.terminal.viewport import end_of

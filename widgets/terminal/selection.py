@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from rich.cells import cell_len
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import (
     PLAIN,
     RGB,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from services.agents.openclaw.fields import text
+from services.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

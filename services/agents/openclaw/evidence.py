@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from services.agents.openclaw.probes import Answers, EventLoop
 from services.agents.openclaw.told import ChannelAccount, Told
+from services.lazy_dataclass import dataclass
 
 DEFAULT_PORT = 18789
 

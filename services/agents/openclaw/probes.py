@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from services.agents.openclaw.fields import names, number, seconds, table, text
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 PROBE_S = 2.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ import msgspec
 from services.agents.openclaw.device import DeviceIdentity, prove_device
 from services.agents.openclaw.fields import count, names, number, seconds, table, text, words
 from services.files.bounded import DocumentLimits, UnfitError, json_reader, parse_json
+from services.lazy_dataclass import dataclass
 
 PROTOCOL = 4
 READ_SCOPE = "operator.read"

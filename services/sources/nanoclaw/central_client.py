@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.queues.errors import FailureCounter, QueueFileError
 from services.queues.file_marks import SETTLED_S, changed_at
 from services.queues.schema import SchemaCache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from services.lazy_dataclass import dataclass
 from services.queues.tables import Record
 from services.queues.timestamps import seconds
 from services.sources.nanoclaw import coordination

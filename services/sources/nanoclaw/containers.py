@@ -6,11 +6,12 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from services.clock import Clock
 from services.errors import ProcessError
+from services.lazy_dataclass import dataclass
 from services.process import run
 from services.sources.nanoclaw.docker_cli import (
     DOCKER,

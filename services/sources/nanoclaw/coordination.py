@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.queues.tables import Record
 from services.queues.timestamps import seconds

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from services.files.bounded import parse_json
+from services.lazy_dataclass import dataclass
 from services.queues.timestamps import seconds
 from services.sources.nanoclaw.install import Install
 from services.text.redact import redact_line

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.sources.nanoclaw.central_db import CentralSnapshot, Chat, SessionRow, Wiring
 from services.text.sanitize import sanitize
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.models import Activity, SandboxState
 from services.queues.facts import AgentFacts
 from services.sources.nanoclaw.central_db import SessionRow

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.queues.file_marks import changed_at, file_mark
 from services.queues.reader import HEARTBEAT
 from services.queues.session import INBOUND, OUTBOUND

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from services.files.bounded import UnfitError, open_regular, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.sources.nanoclaw.host_log import TAIL
 from services.sources.nanoclaw.install import Install
 from services.text.sanitize import sanitize

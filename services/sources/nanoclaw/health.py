@@ -9,11 +9,12 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from services.clock import Clock
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.sources.nanoclaw.host_log import LoggedError
 from services.sources.nanoclaw.install import Install

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.files.bounded import parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.models import Facts, GatewayState
 from services.queues.timestamps import seconds
 from services.sources.nanoclaw.client import NoAnswer

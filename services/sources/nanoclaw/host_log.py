@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from services.files.bounded import UnfitError, open_regular, parse_json
+from services.lazy_dataclass import dataclass
 from services.text.redact import redact_line
 
 TAIL = 256 * 1024

@@ -6,10 +6,10 @@ import errno
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 EXPECTED = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import starmap
 
+from services.lazy_dataclass import dataclass
 from services.models import (
     Activity,
     Capability,

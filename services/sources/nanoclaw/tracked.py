@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 
+from services.lazy_dataclass import dataclass
 from services.models import Sandbox
 from services.queues.facts import AgentFacts, Survey
 from services.sources.nanoclaw.central_client import CentralReading

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from services.agents.openclaw.probes import Carrier, Reach, Reply
 from services.errors import DeadlineError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.net.failures import is_loopback, network_cause
 from services.net.http import ApiError, Http, OtherTypeError
 from services.net.pins import pinned_context, read_fingerprint, unproven_context

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.agents.openclaw.connection import ChannelLostError
@@ -19,6 +18,7 @@ from services.config.sources import OpenClawTable
 from services.errors import ShellError, UnavailableError
 from services.files.bounded import UnfitError, read_bounded, read_text
 from services.files.json5 import parse_json5
+from services.lazy_dataclass import dataclass
 from services.models import ShellState
 from services.sources.openclaw.carrier import GatewayAddress
 from services.terminal.transport.base import CloseReason

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from services.agents.openclaw.evidence import Config, Lock, LockState
 from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.files.json5 import parse_json5
+from services.lazy_dataclass import dataclass
 from services.process.identity import Liveness, ProcessId, boot_id
 from services.sources.openclaw.layout import StateDirectory
 from services.text.sanitize import sanitize

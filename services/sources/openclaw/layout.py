@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from services.lazy_dataclass import dataclass
 
 _DEFAULT = ".openclaw"
 _LOCK = "gateway.state.lock"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 
 from services.agents.openclaw.evidence import OpenClawEvidence
 from services.agents.openclaw.judge import judge
@@ -21,6 +20,7 @@ from services.agents.openclaw.probes import (
     ask,
     read_json,
 )
+from services.lazy_dataclass import dataclass
 from services.models import Facts, SandboxState
 from services.sources.openshell.cli import Cli, CliResult
 from services.sources.openshell.cli_text import is_cli_error

@@ -6,12 +6,12 @@ See upstream/openshell: Certificates. Keys are looked at for their first line al
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from services.files.bounded import UnfitError, read_bounded
+from services.lazy_dataclass import dataclass
 from services.sources.openshell.start_plan import is_packaged
 from services.text.format import span
 

@@ -7,10 +7,10 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import ProcessError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.process.run import run
 from services.sources.openshell.cli_text import ErrorKind, error_kind, error_text
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.sources.openshell.cli import MISSING, MISSING_ADVICE, PROBE_S, Cli, CliResult
 from services.sources.openshell.cli_text import ErrorKind, strip_colours
 from services.sources.openshell.gather import gather

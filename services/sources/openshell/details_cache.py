@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.sources.openshell.cli_version import Toolset
 from services.sources.openshell.client import GatewayProbe

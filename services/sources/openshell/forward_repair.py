@@ -6,8 +6,9 @@ See upstream/openshell: Forwards. For the operator's attempts alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from services.lazy_dataclass import dataclass
 from services.sources.openshell import forwards, nemoclaw_cli
 from services.sources.openshell.cli import Cli, CliResult
 from services.sources.openshell.cli_text import normalize_text

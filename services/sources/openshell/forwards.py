@@ -11,10 +11,11 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.process.identity import ProcessId, held_ports, port_owner
 from services.sources.openshell.records import Forward, SandboxRow, Target, safe_name
 from services.text.sanitize import sanitize

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.models import GatewayState
 
 

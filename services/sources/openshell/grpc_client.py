@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.files.bounded import UnfitError, read_bounded
+from services.lazy_dataclass import dataclass
 from services.sources.openshell import lists
 from services.sources.openshell.cli import config_folder
 from services.sources.openshell.cli_version import Version, skewed, version_of

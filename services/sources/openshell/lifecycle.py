@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 _MOST = 20

@@ -6,10 +6,10 @@ See upstream/openshell: NemoClaw recover. Used only for what the operator confir
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import ProcessError
+from services.lazy_dataclass import dataclass
 from services.process.run import run
 from services.sources.openshell.cli import environment
 from services.sources.openshell.cli_text import strip_colours

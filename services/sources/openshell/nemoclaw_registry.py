@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.sources.openshell import nemoclaw_facts
 from services.sources.openshell.records import safe_name

@@ -6,8 +6,8 @@ See upstream/openshell: NemoClaw commands. Their exit codes have many reasons, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.text.redact import redact_line
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import BY_HAND, Facts
 from services.sources.openshell.nemoclaw_cli import NemoclawTool, port_of
 from services.sources.openshell.nemoclaw_registry import NemoclawEntry

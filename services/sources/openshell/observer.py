@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import NotFoundError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.logs.reader import LogRecord
 from services.models import (
     Capability,

@@ -5,8 +5,7 @@ See upstream/openshell: Phases; upstream/openshell: What start and stop accept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.models import SandboxState
 from services.sources.openshell import life_words
 from services.sources.openshell.cli_version import Generation, Toolset

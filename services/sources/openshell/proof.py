@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.cli_version import Toolset

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import Facts
 from services.sources.openshell.lifecycle import NO_LIFE, SandboxLife
 

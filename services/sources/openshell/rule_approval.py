@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import RefusedError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Step
 from services.sources.openshell.cli import Cli
 from services.sources.openshell.cli_text import strip_colours

@@ -5,9 +5,9 @@ See upstream/openshell: Sandbox states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.sources.openshell import phases
 from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.cli_version import Toolset

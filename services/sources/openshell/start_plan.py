@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from services.lazy_dataclass import dataclass
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.nemoclaw_registry import GATEWAY
 

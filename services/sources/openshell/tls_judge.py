@@ -6,8 +6,8 @@ See upstream/openshell: TLS faults; upstream/openshell: Certificates.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.sources.openshell.certificates import Bundle, CertificateFile, day
 from services.sources.openshell.cli_text import ErrorKind
 from services.sources.openshell.gateway_status import GatewayJudgement, GatewayStatus

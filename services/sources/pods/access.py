@@ -5,9 +5,11 @@ See upstream/pods: Cluster access.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from services.lazy_dataclass import dataclass
 
 IN_CLUSTER = "in-cluster"
 """What the context of the pod this panel runs in is called."""

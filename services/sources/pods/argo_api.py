@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.models import Facts, SandboxId, SandboxState
 from services.sources.pods.judgement import PodJudgement, words_for
 from services.sources.pods.pod import Pod, read_pod

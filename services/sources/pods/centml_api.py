@@ -6,10 +6,10 @@ See upstream/pods: CentML deployments; upstream/pods: Choosing a pod.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import Facts, SandboxState
 from services.sources.pods.judgement import PodJudgement, words_for
 from services.text.sanitize import sanitize

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.logs.reader import LogRecord
 from services.models import LogStream
 from services.net.http import ApiError, Http

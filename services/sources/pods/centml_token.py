@@ -10,13 +10,14 @@ import binascii
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
 from services.clock import Clock
 from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, parse_json, read_bounded, read_text
+from services.lazy_dataclass import dataclass
 
 EARLY_S = 100.0
 """A token this close to its end counts as expired."""

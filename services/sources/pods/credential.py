@@ -9,12 +9,13 @@ import base64
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from services.clock import Clock
 from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, read_text
+from services.lazy_dataclass import dataclass
 from services.sources.pods.access import Access, Cluster
 from services.text.sanitize import sanitize
 

@@ -5,9 +5,8 @@ See upstream/pods: Argo CD refusals; upstream/terminal: Why a session ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.errors import ShellError, SignedOutError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import Retry
 from services.net.failures import ConnectionFailure
 from services.net.http import ApiError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from services.lazy_dataclass import dataclass
 from services.models import Event, Gateway, GatewayId, Sandbox, SandboxId, Unknown, UnknownWord
 from services.net.http import Http
 from services.sources.pods.pod import Pod

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.models import Capability, Facts, GatewayId, Sandbox, SandboxId, SandboxState
 from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.text.sanitize import sanitize

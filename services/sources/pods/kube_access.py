@@ -6,10 +6,10 @@ See upstream/pods: Exec request.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from services.errors import ShellError
+from services.lazy_dataclass import dataclass
 from services.models import Retry
 from services.net.http import Http
 from services.sources.pods import judge

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ import msgspec
 
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.net.http import ApiError, Http, Query
 from services.sources.pods.pod import ListMetadata
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 from services.net.failures import ConnectionFailure
 from services.terminal.transport.base import CloseReason

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 
 from services.errors import NotFoundError
+from services.lazy_dataclass import dataclass
 from services.logs.reader import LogEndedError, LogRecord
 from services.models import LogStream
 from services.sources.pods.pod import ContainerStatus, Pod, container_of

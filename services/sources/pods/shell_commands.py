@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.terminal.exec.remote_pid import REPORT_PID_SH
 
 DEBUG_IMAGE = "busybox"

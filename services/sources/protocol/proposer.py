@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Step, Verb
 
 

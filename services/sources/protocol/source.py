@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Source
 from services.sources.protocol.actor import Actor
 from services.sources.protocol.observer import Observer

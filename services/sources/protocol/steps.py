@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import DeadlineError, ShellError, WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import Retry, Step, StepState
 
 

@@ -9,11 +9,11 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from services.lazy_dataclass import dataclass
 from services.models import Capability, GatewayState, SandboxState
 from services.process.child import wait_for_event
 from services.sources.protocol.verdict import VerdictKind

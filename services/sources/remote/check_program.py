@@ -8,9 +8,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from services.lazy_dataclass import dataclass
 from services.process.child import ChildProcess, run_to_completion, start
 from services.text.redact import redact_line
 from services.wire.frames import FrameReader, WireError

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.config.sources import ExternalTable, RemoteTable
 from services.errors import ConfigError
+from services.lazy_dataclass import dataclass
 
 _SSH = (
     *("ssh", "-T", "-o", "BatchMode=yes"),

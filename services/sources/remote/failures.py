@@ -6,8 +6,8 @@ What ssh says is checked against upstream/openssh: Messages.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
+from services.lazy_dataclass import dataclass
 from services.models import GatewayState
 from services.sources.remote.command import FarCommand
 from services.text.redact import redact_line

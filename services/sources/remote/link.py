@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import Event, GatewayState, Severity
 from services.sources.remote.calls import FarStream
 from services.sources.remote.command import FarCommand

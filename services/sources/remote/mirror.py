@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import (
     Capability,
     Event,

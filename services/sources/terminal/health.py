@@ -5,11 +5,12 @@ See upstream/terminal: Independent servers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qsl
 
 from services.errors import DeadlineError, UnavailableError
 from services.files.bounded import parse_json
+from services.lazy_dataclass import dataclass
 from services.models import GatewayState, SandboxState
 from services.net.failures import network_cause
 from services.net.http import ApiError, Http

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from services.config.sources import TerminalTable
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, read_text
+from services.lazy_dataclass import dataclass
 from services.net.failures import is_loopback
 from services.net.http import Http
 from services.text.sanitize import sanitize

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from services.errors import ShellError, WakedeckError
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 from services.net.http import ApiError
 from services.sources.terminal.jupyter import JupyterTerminals

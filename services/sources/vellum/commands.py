@@ -6,10 +6,10 @@ A leading dash or an empty id would make the command act on whichever assistant 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from services.errors import RefusedError
+from services.lazy_dataclass import dataclass
 from services.sources.vellum.registry import safe_id
 from services.text.sanitize import sanitize
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from services.clock import Clock
 from services.errors import NotFoundError, RefusedError, UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import SandboxId, Step, Verb
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from services.files.bounded import MalformedError, UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.sources.vellum.limits import SKEW_S
 
 _LARGEST = 1 << 20

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.sources.vellum.credential import Credential
 from services.sources.vellum.http_probe import HttpReply
 from services.sources.vellum.ownership import Listener

@@ -6,9 +6,10 @@ See upstream/vellum: Waiting.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.process.identity import ProcessId
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.http_probe import HttpOutcome

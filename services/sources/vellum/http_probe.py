@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.process.identity import ProcessId
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES

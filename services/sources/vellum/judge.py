@@ -6,9 +6,9 @@ See upstream/vellum: Classification.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from services.lazy_dataclass import dataclass
 from services.models import (
     GatewayState as G,
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import UnavailableError
 from services.files.bounded import open_regular
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 ENVIRONMENTS = ("production", "staging", "test", "dev", "local")

@@ -6,10 +6,10 @@ See upstream/vellum: Identity.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from services.lazy_dataclass import dataclass
 from services.process.identity import (
     Liveness,
     ProcessId,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from services.files.bounded import open_regular
+from services.lazy_dataclass import dataclass
 from services.process.identity import ProcessId
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.sources.vellum.layout import HOST, EnvironmentPaths
 from services.text.sanitize import sanitize
 

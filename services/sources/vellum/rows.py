@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from services.lazy_dataclass import dataclass
 from services.models import (
     Capability,
     Facts,

@@ -13,11 +13,11 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import DeadlineError, ProcessError, UnavailableError
 from services.files.bounded import parse_json, read_bounded
+from services.lazy_dataclass import dataclass
 from services.process.run import lines
 from services.process.signals import catch_ignored
 from services.sources.vellum.commands import Command, Confirmation, argv

@@ -8,8 +8,9 @@ history is wrapped at once; the older lines wait and follow in slices, the newes
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from services.lazy_dataclass import dataclass
 from services.terminal.emulator.row import Mark, Row, Span
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.scrollback import Entry, freeze, trim

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.lazy_dataclass import dataclass
 from services.terminal.cells import CursorShape
 from services.terminal.emulator.styles import Attribute
 

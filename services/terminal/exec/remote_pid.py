@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from services.lazy_dataclass import dataclass
 
 COMMAND = "command"
 """What a single command says it became."""

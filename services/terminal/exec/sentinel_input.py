@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from services.lazy_dataclass import dataclass
 
 DECODES_BASE64 = "+"
 """What follows the begin marker where base64 is understood."""

@@ -11,7 +11,6 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
@@ -21,6 +20,7 @@ from services.clock import Clock
 from services.config.paths import private_dir
 from services.errors import RefusedError
 from services.files.private import open_private
+from services.lazy_dataclass import dataclass
 from services.text.sanitize import sanitize
 
 MAGIC: Final = b"wakedeck transcript 1\n"

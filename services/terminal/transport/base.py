@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from services.errors import ShellError
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 
 T = TypeVar("T")

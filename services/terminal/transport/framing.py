@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 from services.terminal.transport.base import CloseReason
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from services.errors import ShellError
 from services.files.bounded import UnfitError, parse_json
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 from services.terminal.transport.base import CloseReason, exited
 from services.terminal.transport.framing import (

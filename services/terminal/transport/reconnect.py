@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.clock import Clock
 from services.errors import ShellError
+from services.lazy_dataclass import dataclass
 from services.models import Retry, ShellState
 from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.close_reasons import HandshakeRefusedError

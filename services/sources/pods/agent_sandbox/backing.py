@@ -6,11 +6,11 @@ See upstream/agent-sandbox: Backing pod.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError
+from services.lazy_dataclass import dataclass
 from services.net.http import ApiError, Http
 from services.sources.pods.agent_sandbox.records import (
     GROUP,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import msgspec
 from services.clock import Clock
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, json_reader
+from services.lazy_dataclass import dataclass
 from services.models import Facts, Gateway, GatewayId, GatewayState
 from services.net.http import ApiError, Http
 from services.sources.pods.judge import instant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError, json_reader
+from services.lazy_dataclass import dataclass
 from services.net.http import ApiError, Http, Query
 from services.sources.pods.agent_sandbox.records import (
     EXTENSIONS,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from services.lazy_dataclass import dataclass
 from services.models import SandboxState
 from services.sources.pods.agent_sandbox.records import ResourceCondition, SandboxResource
 from services.sources.pods.judge import judge

@@ -6,9 +6,9 @@ See upstream/agent-sandbox: Rows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from services.errors import NotFoundError
+from services.lazy_dataclass import dataclass
 from services.models import (
     Capability,
     Event,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
 from services.clock import Clock
 from services.config.sources import KubernetesTable
 from services.errors import UnavailableError
+from services.lazy_dataclass import dataclass
 from services.models import (
     Event,
     Facts,

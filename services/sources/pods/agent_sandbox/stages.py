@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from services.clock import Clock
+from services.lazy_dataclass import dataclass
 from services.models import Step
 from services.sources.pods.agent_sandbox.judgement import SandboxJudgement
 from services.sources.pods.pod import Pod

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError
 from services.files.bounded import UnfitError
+from services.lazy_dataclass import dataclass
 from services.models import SandboxState, Step
 from services.net.http import ApiError
 from services.sources.pods.agent_sandbox.backing import (
