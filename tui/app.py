@@ -151,6 +151,9 @@ class WakedeckApp(App[int], inherit_bindings=False):
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
+        # Chosen before style sheets are parsed, not parsed once more for another one.
+        self.set_reactive(WakedeckApp.theme, settings.theme or themes.DEFAULT)
+        self.stylesheet.set_variables(self.get_css_variables())
         if settings.keys:
             self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_location))
         self.key_labels = KeyLabels(self, on_dashboard(self.BINDINGS), settings.keys)
@@ -198,7 +201,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
         leave_on_signals(self.action_leave)
 
     def on_mount(self) -> None:
-        self.theme = self.settings.theme or themes.DEFAULT
         self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
         self.call_after_refresh(self._begin)
 
