@@ -125,11 +125,10 @@ class TablePane(Widget):
         return []
 
     def compose(self) -> ComposeResult:
-        """Problem line, tables, filter line."""
+        """Problem line and tables; the filter line follows when it is first opened."""
         yield Static("", markup=False, classes="table-pane--problem")
         with Container(classes="table-pane--tables"):
             yield from self.tables()
-        yield FilterInput()
 
     @property
     def table(self) -> RecordTable[Any, Any]:
@@ -186,7 +185,11 @@ class TablePane(Widget):
 
     def action_filter(self) -> None:
         """Open the filter line."""
-        self.query_one(FilterInput).open(self.filter_text)
+        line = next(iter(self.query_children(FilterInput)), None)
+        if line is None:
+            line = FilterInput()
+            self.mount(line)
+        line.open(self.filter_text)
 
     def retitle(self) -> None:
         """Update the title and the counts on the border."""
