@@ -44,7 +44,8 @@ def _print_version() -> bool:
     from importlib.metadata import version
 
     try:
-        print(f"wakedeck, version {version('wakedeck')}", flush=True)
+        sys.stdout.write(f"wakedeck, version {version('wakedeck')}\n")
+        sys.stdout.flush()
     except OSError:
         return False
     return True

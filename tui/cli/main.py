@@ -125,4 +125,3 @@ def _panel(context: click.Context) -> int:
     from tui.run import run_panel
 
     return run_panel(settings)
-
