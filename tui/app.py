@@ -158,9 +158,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
-        # Chosen before style sheets are parsed, not parsed once more for another one.
-        self.set_reactive(WakedeckApp.theme, settings.theme or themes.DEFAULT)
-        self.stylesheet.set_variables(self.get_css_variables())
+        self._begin_with_theme(settings.theme or themes.DEFAULT)
         if settings.keys:
             self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_location))
         self.key_labels = KeyLabels(self, on_dashboard(self.BINDINGS), settings.keys)
@@ -190,6 +188,17 @@ class WakedeckApp(App[int], inherit_bindings=False):
             first_start=welcomes,
         )
 
+    def _begin_with_theme(self, name: str) -> None:
+        """Have style sheets parsed for this theme from the first, not for Textual's before it.
+
+        Only for one that is dark and has colours of its own, as Textual's is; others come later.
+        """
+        theme = self.available_themes[name]
+        if theme.dark and not theme.ansi:
+            self.set_reactive(WakedeckApp.theme, name)
+            self.set_class(True, f"-theme-{name}", update=False)
+            self.stylesheet.set_variables(self.get_css_variables())
+
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice, made to outlive what it draws on."""
         return drivers.adapt(super().get_driver_class())
@@ -208,6 +217,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         leave_on_signals(self.action_leave)
 
     def on_mount(self) -> None:
+        self.theme = self.settings.theme or themes.DEFAULT
         self.theme_changed_signal.subscribe(self, lambda _: self.shells.recolour())
         self.call_after_refresh(self._begin)
 

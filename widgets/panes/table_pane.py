@@ -125,8 +125,7 @@ class TablePane(Widget):
         return []
 
     def compose(self) -> ComposeResult:
-        """Problem line and tables; the filter line follows when it is first opened."""
-        yield Static("", markup=False, classes="table-pane--problem")
+        """The tables; the lines above and below them follow when there is something to show."""
         with Container(classes="table-pane--tables"):
             yield from self.tables()
 
@@ -219,7 +218,11 @@ class TablePane(Widget):
     def watch_problem(self, problem: str) -> None:
         """Show or hide the line."""
         self.set_class(bool(problem), "-problem")
-        for line in self.query(".table-pane--problem").results(Static):
+        line = next(iter(self.query_children(".table-pane--problem").results(Static)), None)
+        if line is None and problem and self.children:
+            line = Static(markup=False, classes="table-pane--problem")
+            self.mount(line, before=0)
+        if line is not None:
             line.update(content_of([(f"! {problem}", "")]))
 
     def watch_hint(self) -> None:
