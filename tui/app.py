@@ -158,7 +158,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         for theme in themes.THEMES:
             self.register_theme(theme)
         themes.check(settings, self.available_themes)
-        self._begin_with_theme(settings.theme or themes.DEFAULT)
+        themes.begin_with(self, settings.theme or themes.DEFAULT)
         if settings.keys:
             self.set_keymap(keymap.resolve(bound_actions(), settings.keys, settings.key_location))
         self.key_labels = KeyLabels(self, on_dashboard(self.BINDINGS), settings.keys)
@@ -187,17 +187,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
             notify=self.notify_user,
             first_start=welcomes,
         )
-
-    def _begin_with_theme(self, name: str) -> None:
-        """Have style sheets parsed for this theme from the first, not for Textual's before it.
-
-        Only for one that is dark and has colours of its own, as Textual's is; others come later.
-        """
-        theme = self.available_themes[name]
-        if theme.dark and not theme.ansi:
-            self.set_reactive(WakedeckApp.theme, name)
-            self.set_class(True, f"-theme-{name}", update=False)
-            self.stylesheet.set_variables(self.get_css_variables())
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice, made to outlive what it draws on."""

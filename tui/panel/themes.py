@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from textual.app import App
 from textual.theme import Theme
 
 from services.config.parser import nearest, with_line_number
@@ -127,6 +129,18 @@ def next_theme(name: str) -> str:
         if name in circle:
             return circle[(circle.index(name) + 1) % len(circle)]
     return DEFAULT
+
+
+def begin_with(app: App[Any], name: str) -> None:
+    """Have style sheets parsed for this theme from the first, not for Textual's before it.
+
+    Only for one that is dark and has colours of its own, as Textual's is; others are set later.
+    """
+    theme = app.available_themes[name]
+    if theme.dark and not theme.ansi:
+        app.set_reactive(App.theme, name)
+        app.set_class(True, f"-theme-{name}", update=False)
+        app.stylesheet.set_variables(app.get_css_variables())
 
 
 def check(settings: Settings, known: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from services.clock import Clock
 from services.config.sources import OpenShellTable
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError
-from services.lazy_dataclass import dataclass
 from services.sources.openshell import grpc_client, lists, metadata, nemoclaw_registry
 from services.sources.openshell.certificates import NO_BUNDLE, Bundle, CertificateFiles
 from services.sources.openshell.cli import LIST_S, PROBE_S, Cli, CliResult, config_folder

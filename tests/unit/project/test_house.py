@@ -19,7 +19,10 @@ ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.to
 LONGEST = 400
 SOURCES = "services.sources"
 KINDS = ("local", "nanoclaw", "openclaw", "openshell", "pods", "remote", "terminal", "vellum")
+LANGUAGE = "services.lazy_dataclass"
+"""What stands for a part of Python's library: no room and no floor, and anybody may use it."""
 VOCABULARY = (
+    LANGUAGE,
     "services.models",
     "services.terminal.cells",
     "services.text.format",
@@ -28,7 +31,7 @@ VOCABULARY = (
 """What widgets know of the services."""
 TICKING = ("services.board", "services.watch")
 """What runs on a timer and asks sources."""
-LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
+LOOSE_ROOMS = {LANGUAGE, "services.models", "services.errors", "services.clock"}
 MOST_ROOMS = 18
 MOST_FLOORS = 9
 MOST_SINGLE = 125
@@ -215,10 +218,11 @@ def floors(house: Tree) -> Iterator[str]:
     def room(name: str) -> str:
         return protocol if under(name, protocol) else ".".join(name.split(".")[:2])
 
-    inside = [name for name in house.sources if name.startswith("services.")]
+    inside = [n for n in house.sources if n.startswith("services.") and n != LANGUAGE]
     arrows: dict[str, set[str]] = {room(name): set() for name in inside}
     for name in inside:
-        below = {room(one) for one in house.arrows[name] if one.startswith("services.")}
+        known = {one for one in house.arrows[name] if one.startswith("services.")} - {LANGUAGE}
+        below = {room(one) for one in known}
         arrows[room(name)] |= below - {room(name)}
     counted = arrows.keys() - LOOSE_ROOMS - {protocol}
     if len(counted) > MOST_ROOMS:
