@@ -31,7 +31,6 @@ from tui.panel.pane_focus import PaneScreen
 from tui.panel.repair_controller import RepairController
 from tui.panel.shell_controller import ShellController
 from widgets.panes.events import EventPane
-from widgets.panes.first_steps import FirstSteps
 from widgets.panes.footer import KeyFooter
 from widgets.panes.gateways import GatewayPane
 from widgets.panes.header import HealthHeader
@@ -104,6 +103,8 @@ class Dashboard(PaneScreen):
             self._close_hint()
 
     def _close_hint(self) -> None:
+        from widgets.panes.first_steps import FirstSteps
+
         for hint in self.query(FirstSteps):
             hint.close()
 

@@ -11,6 +11,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,6 @@ from services.config.settings import Flags
 from services.errors import RefusedError
 from services.process.signals import catch_ignored
 from services.text.sanitize import printable
-from tui.cli import actions, completions, local, queries, serve, source, system, watch
 from tui.cli.exit import Exit, exit_with_code, os_error, report_error, settings_of
 
 
@@ -70,8 +70,37 @@ def gated() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+_COMMANDS = {
+    "queries": ("status", "sandboxes", "queues", "logs", "events"),
+    "watch": ("watch", "notify"),
+    "serve": ("serve",),
+    "actions": ("wake", "reconnect", "shell", "exec"),
+    "local": ("local",),
+    "source": ("source",),
+    "system": ("doctor", "config", "replay"),
+    "completions": ("completions",),
+}
+"""The commands by the module of `tui.cli` they are in."""
+_MODULES = {name: module for module, names in _COMMANDS.items() for name in names}
+
+
 class GatedGroup(click.Group):
-    """The commands, with all they print behind the gate: usage errors and completions as well."""
+    """The commands, with all they print behind the gate: usage errors and completions as well.
+
+    A command's module is loaded when the command is asked for.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in order."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None where there is none."""
+        if (module := _MODULES.get(cmd_name)) is not None:
+            found = import_module(f"tui.cli.{module}")
+            # A name that Python keeps for itself ends with an underscore there.
+            self.add_command(getattr(found, cmd_name, None) or getattr(found, f"{cmd_name}_"))
+        return super().get_command(ctx, cmd_name)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run as click does."""
@@ -80,6 +109,12 @@ class GatedGroup(click.Group):
                 return super().main(*args, **extra)
             except OSError as error:  # its own help, which no command of ours prints
                 sys.exit(int(report_error(os_error(error))))
+
+
+def _profiles(*asked: Any) -> Any:
+    from tui.cli.completions import profiles
+
+    return profiles(*asked)
 
 
 @click.group(
@@ -91,7 +126,7 @@ class GatedGroup(click.Group):
     "--profile",
     metavar="P",
     help="Use this profile of the configuration.",
-    shell_complete=completions.profiles,
+    shell_complete=_profiles,
 )
 @click.option(
     "--config",
@@ -141,26 +176,3 @@ def _panel(context: click.Context) -> int:
     from tui.run import run_panel
 
     return run_panel(settings)
-
-
-for _command in (
-    queries.status,
-    queries.sandboxes,
-    queries.queues,
-    queries.logs,
-    queries.events,
-    watch.watch,
-    watch.notify,
-    serve.serve,
-    actions.wake,
-    actions.reconnect,
-    actions.shell,
-    actions.exec_,
-    local.local,
-    source.source,
-    system.doctor,
-    system.config,
-    system.replay,
-    completions.completions,
-):
-    main.add_command(_command)
