@@ -24,15 +24,19 @@ KEEP_THEIR_WORD = frozenset(
 )
 """States that are shown whatever the way in is."""
 
-_OF_A_WAY = attrgetter("name", "state", "reason", "stale", "since")
-"""All that `shown` reads of a way in."""
+_OF_A_WAY = attrgetter("name", "state", "reason", "since")
+
+
+def told_of_way(way: Gateway | None) -> object:
+    """All that `shown` reads of a way in."""
+    return None if way is None else _OF_A_WAY(way)
 
 
 def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
     """What is shown of a sandbox whose source says `own`, from the gateways as they stand.
 
-    The first closed way counts; with none closed, one that settles. A way of which nothing
-    current is known makes the row stale and never cuts it off.
+    The first closed way counts; with none closed, one that settles. A way that is not known
+    makes the row stale and never cuts it off; that a way is stale is told apart (`Staleness`).
     """
     if not own.needs:
         return own
@@ -41,7 +45,7 @@ def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
     uncertain = False
     for need in own.needs:
         way = gateways.get(need)
-        if way is None or way.stale or way.state is GatewayState.UNKNOWN:
+        if way is None or way.state is GatewayState.UNKNOWN:
             uncertain = True
         if way is None:
             continue
@@ -104,7 +108,7 @@ class OwnRows:
         changed = []
         for key in gateways:
             way = ways.get(key)
-            now = None if way is None else _OF_A_WAY(way)
+            now = told_of_way(way)
             if now != self._ways.pop(key, None):
                 changed.append(key)
             if now is not None:
@@ -126,6 +130,19 @@ class OwnRows:
             if not as_before:
                 for need in row.needs:
                     self._behind.setdefault(need, {})[row.id] = None
+
+    def renew(self, rows: Mapping[SandboxId, Sandbox]) -> None:
+        """Take later words of what is known, its ways in being the same."""
+        self._rows.update(rows)
+
+    def needs_as_known(self, row: Sandbox) -> bool:
+        """Whether a row needs the ways in that it is known to need."""
+        known = self._rows.get(row.id)
+        return known is not None and known.needs == row.needs
+
+    def is_empty(self) -> bool:
+        """Whether nothing needs a way in."""
+        return not self._rows
 
     def mark_stale(self, rows: Iterable[Sandbox]) -> None:
         """These are shown as no longer current, and since when they are missing."""

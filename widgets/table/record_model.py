@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,16 @@ class Aside(Generic[R]):
     """Whether a record is one of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overlay(Generic[R]):
+    """What is shown of records beside what they say themselves, such as that all are late."""
+
+    shown: Callable[[R], R]
+    """A record with it; of one record always the same."""
+    word: Callable[[R], str]
+    """What a filter finds because of it, in lower case; empty for nothing."""
+
+
 class RecordModel(Generic[K, R]):
     """Records by key, with a filter over their search text and an order.
 
@@ -73,6 +83,7 @@ class RecordModel(Generic[K, R]):
         self._row: dict[K, int] = {}
         self._ghosts: set[K] = set()
         self._held: frozenset[K] = frozenset()
+        self._overlay: Overlay[R] | None = None
 
     def __len__(self) -> int:
         return len(self._visible)
@@ -96,8 +107,16 @@ class RecordModel(Generic[K, R]):
         return self._filter
 
     def record(self, key: K) -> R | None:
-        """The record of a key, or None."""
-        return self._records.get(key)
+        """The record of a key as it is shown, or None."""
+        record = self._records.get(key)
+        if self._overlay is None or record is None or key in self._ghosts:
+            return record
+        return self._overlay.shown(record)
+
+    def set_overlay(self, overlay: Overlay[R] | None) -> bool:
+        """Show this beside what the records say; whether the visible rows changed."""
+        self._overlay = overlay
+        return self._predicate is not None and self._arrange()
 
     def records(self) -> Iterable[R]:
         """Every record, visible or not; ghosts are none."""
@@ -114,13 +133,13 @@ class RecordModel(Generic[K, R]):
         """The visible row of a key, or None."""
         return None if key is None else self._row.get(key)
 
-    def renew(self, records: Iterable[R]) -> None:
+    def renew(self, records: Mapping[K, R]) -> None:
         """Replace records by ones that are found, shown and ordered alike, such as later looks."""
         held = self._records
-        for record in records:
-            key = self.key(record)
-            if key in held and key not in self._ghosts:
-                held[key] = record
+        if self._ghosts or not records.keys() <= held.keys():
+            known = held.keys() - self._ghosts
+            records = {key: one for key, one in records.items() if key in known}
+        held.update(records)
 
     def prepare(self, most: int) -> bool:
         """Read up to `most` records for a filter to come; whether there are more to read."""
@@ -277,7 +296,8 @@ class RecordModel(Generic[K, R]):
         if search_text is None:
             self._read(key)
             search_text = self._search_texts[key]
-        return self._predicate(search_text)
+        word = "" if self._overlay is None else self._overlay.word(self._records[key])
+        return self._predicate(f"{search_text}\n{word}" if word else search_text)
 
     def _read(self, key: K) -> bool:
         """Have a record's search text; whether that was work."""

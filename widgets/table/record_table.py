@@ -5,7 +5,7 @@ Only the lines on the screen are drawn, and only those of records that changed a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from textual import events
@@ -24,7 +24,7 @@ from widgets.table.layered_style import LayeredStyles
 from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
-from widgets.table.record_model import Aside, Change, RecordModel
+from widgets.table.record_model import Aside, Change, Overlay, RecordModel
 from widgets.table.row_drawing import RowDrawing
 from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
@@ -170,12 +170,19 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._table_layout.settle()
         return change
 
-    def renew(self, records: Iterable[R]) -> None:
+    def renew(self, records: Mapping[K, R]) -> None:
         """Take records that differ from the ones held in what the live columns say, as in age."""
         place = self._window.position()
         if self._live.renew(records, sorted_by_live=self._sorted_by_live):
             self._restore_position(place)
         self._live.repaint(self.now)
+
+    def set_overlay(self, overlay: Overlay[R] | None) -> None:
+        """Show this beside what the records say themselves."""
+        place = self._window.position()
+        if self._model.set_overlay(overlay):
+            self._restore_position(place)
+        self.refresh()
 
     def clear_records(self) -> None:
         """Forget everything, as when another subject is shown."""

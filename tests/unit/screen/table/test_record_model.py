@@ -161,7 +161,7 @@ def test_a_renewal_replaces_records_and_nothing_else() -> None:
     m.set_sort(lambda b: -b.rank)
     before = m.visible
     read.clear()
-    m.renew([Box("a", 3, "red"), Box("stranger")])
+    m.renew({"a": Box("a", 3, "red"), "stranger": Box("stranger")})
     assert m.record("a") == Box("a", 3, "red") and "stranger" not in m and m.total == 2
     assert m.visible is before and read == []
     assert m.rearrange() and list(m.visible) == ["a", "b"]
