@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from widgets.table.filter import matcher, narrows
+from widgets.table.filter import Matcher, matcher, narrows
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -76,7 +76,8 @@ class RecordModel(Generic[K, R]):
         self._search_texts: dict[K, str] = {}
         self._unread: dict[K, None] = {}
         self._filter = ""
-        self._predicate: Callable[[str], bool] | None = None
+        self._predicate: Matcher | None = None
+        self._set_aside: set[K] = set()
         self._sort_of: Callable[[R], Any] | None = None
         self._reverse = False
         self._visible: list[K] = []
@@ -173,15 +174,19 @@ class RecordModel(Generic[K, R]):
             back = key in self._ghosts
             if before is not None and before == record and not back:
                 continue
+            if back or (before is None and self._is_before_last(record)):
+                self._unordered = True
             self._records[key] = record
             self._search_texts.pop(key, None)
             self._unread[key] = None
+            if self._aside is not None:
+                (self._set_aside.add if self._aside.kept(record) else self._set_aside.discard)(key)
             if before is None or back:
                 added.append(key)
                 self._ghosts.discard(key)
                 if not back:
                     self._natural.append(key)
-                self._unordered = restructure = True
+                restructure = True
             else:
                 updated.append((key, before, record))
                 if self._displaced(key, before, record):
@@ -201,7 +206,7 @@ class RecordModel(Generic[K, R]):
         self._filter = text
         self._predicate = matcher(text)
         if fewer and self._predicate is not None and not self._unordered:
-            return self._show([key for key in self._visible if self._matches(key)])
+            return self._show(self._matching(self._visible))
         return self._arrange()
 
     def set_sort(self, key: Callable[[R], Any] | None, *, reverse: bool = False) -> bool:
@@ -215,6 +220,7 @@ class RecordModel(Generic[K, R]):
         self._natural.clear()
         self._search_texts.clear()
         self._unread.clear()
+        self._set_aside.clear()
         self._ghosts.clear()
         self._held = frozenset()
         self._arrange()
@@ -256,6 +262,7 @@ class RecordModel(Generic[K, R]):
         del self._records[key]
         self._search_texts.pop(key, None)
         self._unread.pop(key, None)
+        self._set_aside.discard(key)
 
     def nearest_visible(self, before: Sequence[K], at: int) -> K | None:
         """The visible key nearest to row `at` of those shown `before`: below first, then above."""
@@ -287,17 +294,39 @@ class RecordModel(Generic[K, R]):
     def _matches(self, key: K) -> bool:
         if key in self._held:
             return True
-        hides = self._aside is not None and not self._shows_aside(self._filter)
-        if hides and self._aside is not None and self._aside.kept(self._records[key]):
+        if key in self._set_aside and not self._shows_aside(self._filter):
             return False
+        return self._predicate is None or self._predicate(self._text(key))
+
+    def _matching(self, keys: Sequence[K]) -> list[K]:
+        """Those that match, in their order."""
+        if self._set_aside and not self._shows_aside(self._filter):
+            shown = [key for key in keys if key not in self._set_aside or key in self._held]
+        else:
+            shown = list(keys)
         if self._predicate is None:
-            return True
-        search_text = self._search_texts.get(key)
-        if search_text is None:
+            return shown
+        while self.prepare(len(self._unread)):
+            pass
+        text_of = self._search_texts.__getitem__ if self._overlay is None else self._text
+        found = self._predicate.among(shown, text_of)
+        if self._held:
+            every = self._held.union(found)
+            found = [key for key in shown if key in every]
+        return found
+
+    def _text(self, key: K) -> str:
+        """What a filter looks for words in."""
+        if key not in self._search_texts:
             self._read(key)
-            search_text = self._search_texts[key]
         word = "" if self._overlay is None else self._overlay.word(self._records[key])
-        return self._predicate(f"{search_text}\n{word}" if word else search_text)
+        return f"{self._search_texts[key]}\n{word}" if word else self._search_texts[key]
+
+    def _is_before_last(self, record: R) -> bool:
+        """Whether a new record does not simply follow all others."""
+        if self._order is None or not self._natural:
+            return False
+        return bool(self._order(record) < self._order(self._records[self._natural[-1]]))
 
     def _read(self, key: K) -> bool:
         """Have a record's search text; whether that was work."""
@@ -335,7 +364,7 @@ class RecordModel(Generic[K, R]):
             self._natural.sort(key=lambda key: natural(records[key]))
         self._unordered = False
         shown = self._natural
-        shown = [k for k in shown if self._matches(k)] if self._narrowed else list(shown)
+        shown = self._matching(shown)
         if self._sort_of is not None:
             by = self._sort_of
             shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)
@@ -347,5 +376,5 @@ class RecordModel(Generic[K, R]):
         if shown == self._visible:
             return False
         self._visible = shown
-        self._row = {key: row for row, key in enumerate(shown)}
+        self._row = dict(zip(shown, range(len(shown)), strict=True))
         return True
