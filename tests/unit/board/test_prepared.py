@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,11 +15,20 @@ from hypothesis import strategies as st
 from services.board import comparison
 from services.board.board import Board
 from services.board.comparison import ROWS_AT_ONCE, SandboxComparison
+from services.board.poller import ProbeFailure
 from services.board.pollers import Pollers
 from services.clock import SystemClock
-from services.models import Observation, Sandbox, SandboxId, SandboxState, Source, seen_again
+from services.models import (
+    GatewayId,
+    Observation,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Source,
+    seen_again,
+)
 from tests.support.clock import FakeClock
-from tests.unit.board.test_joins import SOURCES, World, told
+from tests.unit.board.test_joins import GATEWAY, SOURCES, World, told
 
 MANY = 10_000
 
@@ -160,3 +170,20 @@ def test_when_all_sources_are_late_no_row_is_replaced() -> None:
     delta = board.merge(Observation("a", clock.now(), (), fresh))
     assert [row.stale for row in board.every_row(delta).sandboxes] == [False] * 500
     assert board.totals().stale == 500
+
+
+def test_a_row_of_a_lost_source_is_not_current_again_because_its_way_is() -> None:
+    clock = FakeClock()
+    board = Board(clock, SOURCES)
+    at, way = clock.now(), replace(GATEWAY, id=GatewayId("b", "x"))
+    box = Sandbox(SandboxId("a", "box"), "box", SandboxState.READY, "", at, needs=(way.id,))
+    board.merge(Observation("b", at, (replace(way, observed_at=at),)))
+    board.merge(Observation("a", at, (), (box,)))
+    board.merge(ProbeFailure("b", at + 1, "No answer."))
+    assert board.sandboxes[box.id].stale
+    board.merge(ProbeFailure("a", at + 2, "No answer."))
+    delta = board.merge(Observation("b", at + 3, (replace(way, observed_at=at + 3),)))
+    assert board.sandboxes[box.id].stale, "its own source is still lost"
+    assert all(row.stale for row in board.every_row(delta).sandboxes)
+    board.merge(Observation("a", at + 4, (), (seen_again(box, at + 4),)))
+    assert not board.sandboxes[box.id].stale
