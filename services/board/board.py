@@ -13,15 +13,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
-from services.board.comparison import NEVER, SandboxComparison
+from services.board.comparison import NEVER, GatewayDoubts, SandboxComparison, UnknownWords
 from services.board.deltas import BoardDelta, SourceLink, Totals, link_event
-from services.board.doubts import GatewayDoubts, UnknownWords
 from services.board.index import RowChanges, RowIndex
 from services.board.lag import VoidLook
 from services.board.poller import ProbeFailure
 from services.board.row_counts import totals
-from services.board.shown import CLOSED, OwnRows, shown
-from services.board.stale_parts import ShownSandboxes, StaleParts
+from services.board.shown import CLOSED, OwnRows, ShownSandboxes, StaleParts, shown
 from services.clock import Clock
 from services.models import (
     Event,

@@ -193,26 +193,6 @@ def _count_key(sandbox: Sandbox) -> _CountKey:
     return _CountKey(urgency(sandbox)[1:], sign, sandbox.stale, *of)
 
 
-class _StaleRows:
-    """Sandboxes shown as stale, for as long as their rows are the same."""
-
-    def __init__(self, staleness: Staleness) -> None:
-        self._staleness = staleness
-        self._kept: dict[SandboxId, tuple[Sandbox, Sandbox]] = {}
-
-    def shown(self, row: Sandbox) -> Sandbox:
-        """One of them, as it is shown."""
-        before, kept = self._kept.get(row.id, (None, row))
-        if before is not row:
-            kept = self._staleness.shown(row)
-            self._kept[row.id] = row, kept
-        return kept
-
-    def word(self, row: Sandbox) -> str:
-        """What finds it."""
-        return _STALE if self._staleness.holds(row.id.source, row.needs) else ""
-
-
 class SandboxPane(TablePane):
     """The table of all sandboxes with their states and queues."""
 
@@ -303,8 +283,8 @@ class SandboxPane(TablePane):
         `staleness` is what makes rows stale that do not say so themselves; None: as before.
         """
         if staleness is not None and staleness != self._staleness:
-            self._staleness, stale = staleness, _StaleRows(staleness)
-            self._table.set_overlay(Overlay(stale.shown, stale.word) if staleness else None)
+            self._staleness = staleness
+            self._table.set_overlay(Overlay(staleness.shown, self._word) if staleness else None)
             self.retitle()
         self._table.renew(renewed)
         change = self._table.reconcile(upserted, removed, at=at)
@@ -320,6 +300,10 @@ class SandboxPane(TablePane):
                 self._counter.put(key, _count_key(record))
         if change.added or change.updated or change.removed:
             self.retitle()
+
+    def _word(self, row: Sandbox) -> str:
+        """What finds a row because of what it belongs to."""
+        return _STALE if self._staleness.holds(row.id.source, row.needs) else ""
 
     def _show_where_there_are_several(self) -> None:
         """A source or a gateway is named on every row only where that tells rows apart."""

@@ -45,7 +45,7 @@ class Overlay(Generic[R]):
     """What is shown of records beside what they say themselves, such as that all are late."""
 
     shown: Callable[[R], R]
-    """A record with it; of one record always the same."""
+    """A record with it."""
     word: Callable[[R], str]
     """What a filter finds because of it, in lower case; empty for nothing."""
 
@@ -85,6 +85,8 @@ class RecordModel(Generic[K, R]):
         self._ghosts: set[K] = set()
         self._held: frozenset[K] = frozenset()
         self._overlay: Overlay[R] | None = None
+        self._overlaid: dict[K, tuple[R, R]] = {}
+        """Records with the overlay, as long as they are the same: what is drawn is kept by them."""
 
     def __len__(self) -> int:
         return len(self._visible)
@@ -112,11 +114,15 @@ class RecordModel(Generic[K, R]):
         record = self._records.get(key)
         if self._overlay is None or record is None or key in self._ghosts:
             return record
-        return self._overlay.shown(record)
+        kept = self._overlaid.get(key)
+        if kept is None or kept[0] is not record:
+            kept = self._overlaid[key] = record, self._overlay.shown(record)
+        return kept[1]
 
     def set_overlay(self, overlay: Overlay[R] | None) -> bool:
         """Show this beside what the records say; whether the visible rows changed."""
         self._overlay = overlay
+        self._overlaid.clear()
         return self._predicate is not None and self._arrange()
 
     def records(self) -> Iterable[R]:
@@ -263,6 +269,7 @@ class RecordModel(Generic[K, R]):
         self._search_texts.pop(key, None)
         self._unread.pop(key, None)
         self._set_aside.discard(key)
+        self._overlaid.pop(key, None)
 
     def nearest_visible(self, before: Sequence[K], at: int) -> K | None:
         """The visible key nearest to row `at` of those shown `before`: below first, then above."""

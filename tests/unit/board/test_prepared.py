@@ -125,7 +125,7 @@ async def test_others_have_their_turn_between_the_parts(monkeypatch: pytest.Monk
         nonlocal turns
         while True:
             turns += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
 
     monkeypatch.setattr(SandboxComparison, "add", counted)
     clock, done = SystemClock(), asyncio.Event()
