@@ -232,7 +232,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     # Heard from the services
 
     def _delta(self, delta: BoardDelta) -> None:
-        tell_each(lambda: self._header_builder.add_samples(delta, self.engine.board))
+        tell_each(lambda: self._header_builder.add_samples(delta))
         if self._on_screen:
             tell_each(
                 lambda: self.dashboard.apply_delta(delta),

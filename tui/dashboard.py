@@ -9,7 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from services.board.deltas import BoardDelta, touched_rows
+from services.board.deltas import BoardDelta
 from services.models import (
     Attempt,
     Capability,
@@ -135,11 +135,12 @@ class Dashboard(PaneScreen):
             lambda: self.query_one(SandboxPane).apply(
                 delta.sandboxes,
                 delta.sandboxes_removed,
-                touched_rows(delta, board.sandboxes, SandboxId),
+                delta.touched_sandboxes,
+                staleness=board.staleness,
                 at=now,
             ),
             lambda: self.query_one(GatewayPane).apply(
-                (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
+                (*delta.gateways, *delta.touched_gateways.values()),
                 delta.gateways_removed,
                 at=now,
             ),

@@ -44,7 +44,7 @@ class Poller(Generic[T]):
     as failed; while it does not stop, no other is begun. A probe that this process itself held up
     (`meter`, for more than a share of `limit_s`) is void, whatever it came to, and is made again at
     once; after a second one the usual pause follows. `deliver` is called on the loop and must not
-    block.
+    block; what takes long is done by `prepare`, which gives way and is no part of the probe.
     """
 
     def __init__(
@@ -61,10 +61,12 @@ class Poller(Generic[T]):
         source: str,
         meter: LagMeter | None = None,
         limit_s: float | None = None,
+        prepare: Callable[[T], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
         self._deliver = deliver
+        self._prepare = prepare
         self._clock = clock
         self._interval_s = interval_s
         self._deadline_s = deadline_s
@@ -116,6 +118,7 @@ class Poller(Generic[T]):
                     if void:
                         pause = self._deliver_void(held_up_s)
                     else:
+                        await self._prepared(learned, problem)
                         pause = self._deliver_result(learned, problem)
                 await self._wait_until(self._clock.monotonic() + pause)
         finally:
@@ -140,6 +143,14 @@ class Poller(Generic[T]):
         except Exception as error:
             _LOG.error("%s failed unexpectedly", self.name, exc_info=error)
             return None, f"internal error: {type(error).__name__}"
+
+    async def _prepared(self, learned: T | None, problem: str) -> None:
+        if problem or self._prepare is None:
+            return
+        try:
+            await self._prepare(learned)  # type: ignore[arg-type]
+        except Exception:
+            _LOG.exception("%s: what was learned could not be prepared", self.name)
 
     def _deliver_result(self, learned: T | None, problem: str) -> float:
         """Deliver; the seconds until the next probe."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from services.board.board import Board
+from services.board.comparison import ROWS_AT_ONCE
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
 from services.board.poller import Poller, ProbeFailure
@@ -69,6 +70,7 @@ class Pollers:
                 jitter=jitter,
                 meter=meter,
                 limit_s=PROBE_LIMIT_S,
+                prepare=self._prepare,
             )
             for key, observer in self._observers.items()
         }
@@ -135,6 +137,12 @@ class Pollers:
     def _all_pollers(self) -> tuple[Poller[Observation] | Poller[QueueSnapshot | None], ...]:
         return (*self._sources.values(), self._queue)
 
+    async def _prepare(self, seen: Observation) -> None:
+        """Compare a look with the board, giving way to keys and paints."""
+        for rows in self._board.prepare(seen):
+            if rows == ROWS_AT_ONCE:
+                await asyncio.sleep(0)
+
     def _merge(self, result: Observation | ProbeFailure | VoidLook) -> None:
         try:
             delta = self._board.merge(result)
@@ -180,7 +188,7 @@ class Pollers:
             for source in self._board.lapsed(now) & self._sources.keys():
                 self._sources[source].refresh()
             delta = self._board.expire(now)
-            if delta.gateways or delta.sandboxes:
+            if delta:
                 self._on_delta(delta)
 
 

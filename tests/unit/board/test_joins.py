@@ -99,7 +99,9 @@ class World:
 def told(delta: BoardDelta) -> object:
     """A delta in which the order of rows does not count."""
     rows = {row.id: row for row in delta.sandboxes}
-    return rows, set(delta.sandboxes_removed), delta.gateways, delta.events, set(delta.touched)
+    touched = (dict(delta.touched_gateways), dict(delta.touched_sandboxes))
+    gone = set(delta.sandboxes_removed)
+    return rows, gone, delta.gateways, delta.events, touched, delta.staleness
 
 
 @pytest.mark.slow
@@ -136,7 +138,8 @@ def test_a_latency_alone_shows_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(own.id)
         return shown(own, ways)
 
-    monkeypatch.setattr("services.board.board.shown", counted)
+    for place in ("board", "comparison"):
+        monkeypatch.setattr(f"services.board.{place}.shown", counted)
     board.merge(Observation("a", at, (replace(GATEWAY, observed_at=at),), boxes))
     ways = (
         (replace(GATEWAY, latency_s=0.5), 1),
