@@ -17,7 +17,7 @@ import pytest
 from services.process.signals import catch_ignored
 from tests.support import dice, kits
 
-pytest_plugins = ["tests.support.account"]
+pytest_plugins = ["tests.support.account", "tests.support.order"]
 dice.load()
 catch_ignored()  # what a test starts begins with default signals, also in a background job
 # Workers and the many programs tests start find our code compiled, whatever the shell asks for.

@@ -8,11 +8,12 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
@@ -41,16 +42,22 @@ from tui.panel.header_state import HeaderBuilder
 from tui.panel.history import EventHistory
 from tui.panel.key_labels import PLACES, KeyLabels, on_dashboard, rebindable
 from tui.panel.leaving import leave_on_signals
-from tui.panel.palette import PanelCommands
 from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells, preload
 from tui.panel.view_state import WRITE_S, ViewStateStore
-from widgets.dialogs.help import HelpScreen
 from widgets.panes.binding_rows import key_sections
-from widgets.panes.details import DetailPane
 from widgets.panes.header import HeaderState
 
+if TYPE_CHECKING:
+    from widgets.panes.details import DetailPane
+
 CLOSE_S = 8.0
+
+
+def _panel_commands() -> type[Provider]:
+    from tui.panel.palette import PanelCommands
+
+    return PanelCommands
 
 
 class WakedeckApp(App[int], inherit_bindings=False):
@@ -58,7 +65,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     TITLE = "Wakedeck"
     CSS_PATH = "styles/panel.tcss"
-    COMMANDS: ClassVar = {PanelCommands}
+    COMMANDS: ClassVar = {_panel_commands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
@@ -225,7 +232,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     # Heard from the services
 
     def _delta(self, delta: BoardDelta) -> None:
-        tell_each(lambda: self._header_builder.add_samples(delta, self.engine.board))
+        tell_each(lambda: self._header_builder.add_samples(delta))
         if self._on_screen:
             tell_each(
                 lambda: self.dashboard.apply_delta(delta),
@@ -317,6 +324,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys that are live now."""
+        from widgets.dialogs.help import HelpScreen
+
         live = key_sections(self, self.screen.active_bindings, PLACES)
         self.push_screen(HelpScreen((*live, shell_keys.help_section())))
 
@@ -376,8 +385,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
     def _open_shell(self, sandbox: SandboxId, choice: ShellChoice) -> None:
         self.dashboard.shell_controller.open(sandbox, choice)
 
-    @on(DetailPane.CopyRequested)
-    def _copy_details(self, event: DetailPane.CopyRequested) -> None:
+    def on_detail_pane_copy_requested(self, event: DetailPane.CopyRequested) -> None:
         self.copier.text(event.text)
 
 

@@ -10,7 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from services.board.deltas import BoardDelta, touched_rows
+from services.board.deltas import BoardDelta
 from services.models import (
     Attempt,
     Capability,
@@ -32,7 +32,6 @@ from tui.panel.pane_focus import PaneScreen
 from tui.panel.repair_controller import RepairController
 from tui.panel.shell_controller import ShellController
 from widgets.panes.events import EventPane
-from widgets.panes.first_steps import FirstSteps
 from widgets.panes.footer import KeyFooter
 from widgets.panes.gateways import GatewayPane
 from widgets.panes.header import HealthHeader
@@ -98,8 +97,18 @@ class Dashboard(PaneScreen):
     def on_key(self, event: events.Key) -> None:
         """Escape also closes the hint of the first start."""
         if event.key == "escape":
-            for hint in self.query(FirstSteps):
-                hint.close()
+            self._close_hint()
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        """So does a shell that takes the keys: the hint would lie over its prompt."""
+        if self.focused_pane is Pane.SHELL:
+            self._close_hint()
+
+    def _close_hint(self) -> None:
+        from widgets.panes.first_steps import FirstSteps
+
+        for hint in self.query(FirstSteps):
+            hint.close()
 
     def on_screen_suspend(self) -> None:
         """Something lies over the panes."""
@@ -128,11 +137,12 @@ class Dashboard(PaneScreen):
             lambda: self.query_one(SandboxPane).apply(
                 delta.sandboxes,
                 delta.sandboxes_removed,
-                touched_rows(delta, board.sandboxes, SandboxId),
+                delta.touched_sandboxes,
+                staleness=board.staleness,
                 at=now,
             ),
             lambda: self.query_one(GatewayPane).apply(
-                (*delta.gateways, *touched_rows(delta, board.gateways, GatewayId)),
+                (*delta.gateways, *delta.touched_gateways.values()),
                 delta.gateways_removed,
                 at=now,
             ),

@@ -7,7 +7,9 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.board.board import Board
 from services.board.deltas import BoardDelta
@@ -15,12 +17,13 @@ from services.board.lag import LagMeter
 from services.board.pollers import FAILURE_THRESHOLDS, Pollers
 from services.clock import Clock
 from services.errors import WakedeckError
-from services.journal.rows import EventQuery
-from services.journal.store import Journal
-from services.journal.transitions import ShownHistory
 from services.models import Attempt, Event, QueueSnapshot, Sandbox, SandboxId, Severity
-from services.repair.attempts import Attempts
 from services.sources.protocol.source import OpenSource
+
+if TYPE_CHECKING:
+    from services.journal.store import Journal
+    from services.journal.transitions import ShownHistory
+    from services.repair.attempts import Attempts
 
 HISTORY = 500
 _LOG = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class Engine:
             intervals=intervals,
             failure_thresholds=FAILURE_THRESHOLDS,
         )
-        self.journal = Journal(journal, clock, on_notice=self._tell)
+        self._journal_file, self._locks = journal, locks
         self._on_delta = on_delta
         self._on_attempt = on_attempt
         self._on_events = on_events
@@ -63,16 +66,6 @@ class Engine:
         self.journal_loaded = False
         self._early: list[Event] = []
         """Events of before the journal was loaded."""
-        self._shown = ShownHistory()
-        self.attempts = Attempts(
-            self.sources,
-            clock,
-            locks,
-            self._attempt_changed,
-            read_only=read_only,
-            lag=LagMeter(),
-            name_of=self.name_of,
-        )
         self.pollers = Pollers(
             [one.observer for one in sources],
             intervals,
@@ -81,6 +74,34 @@ class Engine:
             jitter=jitter,
             on_delta=self._delta,
             on_queue=on_queue,
+        )
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What happened, kept; loaded when it is first asked for, after the first frame."""
+        from services.journal.store import Journal
+
+        return Journal(self._journal_file, self.clock, on_notice=self._tell)
+
+    @cached_property
+    def _shown(self) -> ShownHistory:
+        from services.journal.transitions import ShownHistory
+
+        return ShownHistory()
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """The repairs of all sandboxes; loaded as the journal is."""
+        from services.repair.attempts import Attempts
+
+        return Attempts(
+            self.sources,
+            self.clock,
+            self._locks,
+            self._attempt_changed,
+            read_only=self.read_only,
+            lag=LagMeter(),
+            name_of=self.name_of,
         )
 
     async def run(self) -> None:
@@ -135,6 +156,8 @@ class Engine:
         await self.journal.close()
 
     async def _open_journal(self) -> None:
+        from services.journal.rows import EventQuery
+
         past: Sequence[Event] = ()
         problem = ""
         try:

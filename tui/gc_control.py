@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-THRESHOLDS = (2_000, 500, 20)
+THRESHOLDS = (2_000, 50, 200)
 """Collections are this much rarer than Python's own, each of them a pause of every key."""
 
 

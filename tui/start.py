@@ -35,14 +35,32 @@ def _open_standard_streams() -> None:
             setattr(sys, name, io.TextIOWrapper(stream, "utf-8", write_through=True))
 
 
+def _print_version() -> bool:
+    """Answer `--version` alone without the command line, which says why where it cannot be."""
+    import sys
+
+    if sys.argv[1:] != ["--version"]:
+        return False
+    from importlib.metadata import version
+
+    try:
+        sys.stdout.write(f"wakedeck, version {version('wakedeck')}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
 def main() -> None:
     """The command line."""
+    _open_standard_streams()
+    if _print_version():
+        return
     import logging
 
     from tui import gc_control
 
     gc_control.disable_until_started()  # `tui.cli.main` ends that for every command but the panel
-    _open_standard_streams()
     from services.process.signals import die_of_interrupt
     from tui.cli.main import main as commands
 

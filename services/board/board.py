@@ -8,39 +8,39 @@ shown with the state of their way in joined to their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
-from services.board.deltas import BoardDelta, SourceLink, Totals
-from services.board.index import NEVER, RowChanges, RowIndex
+from services.board.comparison import NEVER, GatewayDoubts, SandboxComparison, UnknownWords
+from services.board.deltas import BoardDelta, SourceLink, Totals, link_event
+from services.board.index import RowChanges, RowIndex
 from services.board.lag import VoidLook
 from services.board.poller import ProbeFailure
-from services.board.shown import CLOSED, OwnRows, shown
+from services.board.row_counts import totals
+from services.board.shown import CLOSED, OwnRows, ShownSandboxes, StaleParts, shown
 from services.clock import Clock
 from services.models import (
     Event,
     Gateway,
     GatewayId,
-    GatewayState,
     Known,
     Observation,
     Sandbox,
     SandboxId,
     SandboxState,
-    Severity,
     Source,
+    Staleness,
     Unknown,
     UnknownWord,
+    as_stale,
 )
 
 VOID_LOOKS = 2
 """After this many void looks in a row the rows of a source are stale."""
 STALE_INTERVALS = 3
 """A row not refreshed for this many intervals of its source is stale."""
-_DOUBTFUL_STATES = frozenset((GatewayState.HUNG, GatewayState.UNKNOWN))
-"""What one bad poll can wrongly report; a refused connection is definite."""
 
 
 class Board:
@@ -65,8 +65,11 @@ class Board:
         self._sources = {source.key: source for source in sources}
         self._interval_s = interval_s
         self._intervals = dict(intervals)
-        self._failure_thresholds = dict(failure_thresholds)
-        self._failure_counts: Counter[GatewayId] = Counter()
+        kinds = {source.key: source.kind for source in self._sources.values()}
+        self._doubts = GatewayDoubts(
+            {key: failure_thresholds.get(kind, 1) for key, kind in kinds.items()}
+        )
+        self._stale = StaleParts()
         self._gateways: RowIndex[Gateway] = RowIndex(
             *("name", "state", "reason", "address", "latency_s", "evidence", "stale"),
             *("since", "until", "missing_since"),
@@ -75,13 +78,15 @@ class Board:
             *("name", "state", "reason", "gateway", "activity", "tool", "evidence", "inbound"),
             *("outbound", "asleep_by_design", "unavailable", "stale", "needs", "own_state"),
             *("since", "until", "needs_me", "missing_since", "aliases", "stock", "cost_usd"),
+            as_shown=self._stale.shown,
         )
         self._own = OwnRows()
+        self._prepared: dict[str, tuple[Observation, SandboxComparison]] = {}
         self._unknown: dict[str, dict[GatewayId | None, Unknown[Sandbox]]] = {}
         self._held_up: VoidLook | None = None
         self._void_looks, self.void_looks = Counter[str](), Counter[str]()
         """By source, how many looks this process itself held up; it only grows."""
-        self._words: dict[UnknownWord, int] = {}
+        self._words = UnknownWords()
         self._links = {key: SourceLink(source=key) for key in self._sources}
 
     @property
@@ -91,8 +96,14 @@ class Board:
 
     @property
     def sandboxes(self) -> Mapping[SandboxId, Sandbox]:
-        """Every sandbox by id."""
-        return cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
+        """Every sandbox by id, as it is shown."""
+        rows = cast(Mapping[SandboxId, Sandbox], MappingProxyType(self._sandboxes.all))
+        return ShownSandboxes(rows, self._stale.now) if self._stale.now else rows
+
+    @property
+    def staleness(self) -> Staleness:
+        """What makes sandboxes stale that no row of their own says to be."""
+        return self._stale.now
 
     def told_apart(self, sandbox: Sandbox) -> str:
         """What tells a sandbox apart from all others: its name where that does."""
@@ -100,7 +111,9 @@ class Board:
 
     def own(self, key: SandboxId) -> Sandbox | None:
         """A sandbox as its source says it is, whatever its way in; None where there is none."""
-        return self._own.get(key) or self._sandboxes.all.get(key)
+        row = self._own.get(key) or self._sandboxes.all.get(key)
+        late = row is not None and not row.stale and key.source in self._stale.now.sources
+        return as_stale(row) if row is not None and late else row
 
     @property
     def links(self) -> Mapping[str, SourceLink]:
@@ -115,7 +128,7 @@ class Board:
     @property
     def unknown_words(self) -> Mapping[UnknownWord, int]:
         """Words of other systems without a meaning here, and in how many looks they stood."""
-        return MappingProxyType(self._words)
+        return self._words.seen
 
     @property
     def unknown_lists(self) -> tuple[tuple[str, GatewayId | None, str], ...]:
@@ -132,7 +145,7 @@ class Board:
     def listing(self, source: str) -> Known[Sandbox] | Unknown[Sandbox]:
         """The sandboxes of a source, or why they are not known."""
         link = self._links.get(source, SourceLink(source=source))
-        rows = tuple(self._sandboxes.of(source))
+        rows = tuple(map(self._stale.shown, self._sandboxes.of(source)))
         last = None if link.last_success_at is None else Known(rows, link.last_success_at)
         reasons = [why for key, _, why in self.unknown_lists if key == source]
         if reasons or last is None:
@@ -141,18 +154,34 @@ class Board:
 
     def totals(self) -> Totals:
         """Counts of now; asking costs the same however many rows there are."""
-        gateways, sandboxes = self._gateways, self._sandboxes
-        return Totals(
-            gateways=tuple((s, n) for s in GatewayState if (n := gateways.states[s])),
-            sandboxes=tuple((s, n) for s in SandboxState if (n := sandboxes.states[s])),
-            stale=gateways.stale + sandboxes.stale,
-            attention=gateways.attention + sandboxes.attention,
-            lost=sum(1 for link in self._links.values() if link.failures),
-            working=sandboxes.working,
-            stale_gateways=gateways.stale,
-            unknown_lists=len(self.unknown_lists) - sum(map(_is_lost, self._links.values())),
-            needs_me=sandboxes.needs_me,
+        lost = sum(map(_is_lost, self._links.values()))
+        return totals(
+            self._gateways.counts.tally(Staleness()),
+            self._sandboxes.counts.tally(self._stale.now),
+            lost=lost,
+            unknown_lists=len(self.unknown_lists) - lost,
         )
+
+    def prepare(self, seen: Observation) -> Iterator[int]:
+        """Compare a look with what is shown, and tell how many rows after each some hundred.
+
+        Nothing is taken in. `merge` takes it in as a whole, and at once where nothing that it was
+        compared with has changed since.
+        """
+        found = self._comparison(seen)
+        yield from found.in_parts(seen.sandboxes)
+        self._prepared[seen.source] = seen, found
+
+    def every_row(self, delta: BoardDelta) -> BoardDelta:
+        """A delta with its rows as shown, and with those of which only the staleness changed."""
+        if not (delta.staleness or self._stale.now):
+            return delta
+        keys: dict[SandboxId, None] = {row.id: None for row in delta.sandboxes}
+        for one in delta.staleness:
+            behind = self._sandboxes.of(one) if isinstance(one, str) else self._own.behind((one,))
+            keys |= {row.id: None for row in behind}
+        rows = self.sandboxes
+        return replace(delta, sandboxes=tuple(rows[key] for key in keys))
 
     def merge(
         self,
@@ -174,13 +203,12 @@ class Board:
 
     def expire(self, now: float) -> BoardDelta:
         """Mark what was last confirmed more than three intervals before `now` (epoch) stale."""
-        gateways: list[Gateway] = []
-        sandboxes: dict[SandboxId, Sandbox] = {}
-        for source in self._links:
-            delta = self._mark_stale(source, now - self._stale_after(source), now)
-            gateways += delta.gateways
-            sandboxes |= {row.id: row for row in delta.sandboxes}
-        return BoardDelta(gateways=tuple(gateways), sandboxes=tuple(sandboxes.values()))
+        deltas = [self._mark_stale(key, now - self._stale_after(key)) for key in self._links]
+        return BoardDelta(
+            gateways=tuple(row for one in deltas for row in one.gateways),
+            sandboxes=tuple(row for one in deltas for row in one.sandboxes),
+            staleness=frozenset().union(*(one.staleness for one in deltas)),
+        )
 
     def lapsed(self, now: float) -> set[str]:
         """Sources with a judgement that lapsed by `now` (epoch): they have to be asked again."""
@@ -198,16 +226,40 @@ class Board:
             self._held_up = void
         if not again:
             return BoardDelta()
-        return self._mark_stale(void.source, NEVER, void.at)
+        return self._mark_stale(void.source, NEVER)
 
-    def _mark_stale(self, source: str, limit: float, at: float) -> BoardDelta:
-        """Mark the rows of a source confirmed before `limit` stale, and what needs them."""
+    def _mark_stale(self, source: str, limit: float) -> BoardDelta:
+        """Mark what a source confirmed before `limit` stale: where that is all, the source."""
         gateways = self._gateways.mark_stale(source, limit)
-        sandboxes = {row.id: row for row in self._sandboxes.mark_stale(source, limit)}
-        self._own.mark_stale(sandboxes.values())
-        joined = self._join({row.id for row in gateways}, at)
-        sandboxes |= {row.id: row for row in joined.upserted.values()}
-        return BoardDelta(gateways=gateways, sandboxes=tuple(sandboxes.values()))
+        turned = self._stale.set_ways(gateways)
+        sandboxes: tuple[Sandbox, ...] = ()
+        if self._sandboxes.is_all_before(source, limit):
+            turned |= self._stale.set_source(source, True)
+        elif source not in self._stale.now.sources:
+            sandboxes = self._sandboxes.mark_stale(source, limit)
+            self._own.mark_stale(sandboxes)
+        return BoardDelta(gateways=gateways, sandboxes=sandboxes, staleness=turned)
+
+    def _comparison(self, seen: Observation) -> SandboxComparison:
+        """Begin to compare the sandboxes of a look with what is shown."""
+        interval_s = max(seen.interval_s, self._intervals.get(seen.source, self._interval_s))
+        limit = self._clock.now() - STALE_INTERVALS * interval_s
+        rows = self._sandboxes.compare(seen.source, limit)
+        return SandboxComparison(rows, self._own, self.gateways)
+
+    def _compared(self, seen: Observation, found: tuple[Sandbox, ...]) -> SandboxComparison:
+        """What was prepared of a look where that holds still, or all of it compared now."""
+        of, compared = self._prepared.pop(seen.source, (None, None))
+        if (
+            compared is None
+            or of is not seen
+            or found is not seen.sandboxes
+            or not compared.is_current()
+            or not self._sandboxes.is_current(compared.rows)
+        ):
+            compared = self._comparison(seen)
+            compared.add(found)
+        return compared
 
     def _join(self, changed: Iterable[GatewayId], at: float) -> RowChanges[Sandbox]:
         """Show anew what stands behind gateways that changed."""
@@ -234,9 +286,9 @@ class Board:
         events: tuple[Event, ...] = ()
         if not known.failures:
             text = f"{self._label(source)} does not answer: {failure.reason}"
-            lost = self._link_event(failure.failed_at, source, text, "connected", "lost")
+            lost = link_event(failure.failed_at, source, text, "connected", "lost")
             events = (replace(lost, before_at=known.last_success_at),)
-        delta = self._mark_stale(source, NEVER, failure.failed_at)
+        delta = self._mark_stale(source, NEVER)
         return replace(delta, link=link, events=events)
 
     def _observed(self, seen: Observation, latency_s: float | None, background: bool) -> BoardDelta:
@@ -252,53 +304,53 @@ class Board:
         if known.failures:
             away = "" if since is None else f", away for {max(0.0, at - since):.0f} s"
             text = f"{self._label(source)} answers again{away}"
-            events.append(self._link_event(at, source, text, "lost", "connected"))
+            events.append(link_event(at, source, text, "lost", "connected"))
         if seen.interval_s > self._intervals.get(source, self._interval_s):
             self._intervals[source] = seen.interval_s
-        limit = self._clock.now() - self._stale_after(source)
-        accepted = [self._accepted(gateway, background) for gateway in seen.gateways]
+        accepted = [
+            self._doubts.accepted(one, self.gateways.get(one.id), background)
+            for one in seen.gateways
+        ]
         doubted = {
             new.id for new, told in zip(accepted, seen.gateways, strict=True) if new is not told
         }
+        limit = self._clock.now() - self._stale_after(source)
+        compared = self._gateways.compare(source, limit)
+        compared.add(accepted)
         gateways = self._gateways.replace_rows(
-            source,
-            accepted,
-            at=at,
-            limit=limit,
-            quiet=since is None,
-            deleted=seen.deleted,
+            compared, at=at, quiet=since is None, deleted=seen.deleted
         )
-        for removed in gateways.removed:
-            self._failure_counts.pop(cast(GatewayId, removed), None)
-        found: Iterable[Sandbox] = seen.sandboxes
+        gone = cast(list[GatewayId], gateways.removed)
+        self._doubts.forget(gone)
+        found = seen.sandboxes
         if doubted:
             # What stands behind a gateway that is not believed gone stays as it was, too.
-            found = [self._as_was(one) if one.gateway in doubted else one for one in found]
-        found = [one for one in found if one.id.source == source]
-        self._own.keep(found, limit)
+            found = tuple(
+                self.own(one.id) or one if one.gateway in doubted else one for one in found
+            )
+        turned = self._stale.set_ways(gateways.upserted.values(), gone)
+        turned |= self._stale.set_source(source, False)
+        rows = self._compared(seen, found)
+        self._own.renew(rows.own_renewed)
+        self._own.keep(rows.own_others, rows.rows.limit)
         before = self._unknown.get(source, {})
         awaited = {key: one for key, one in before.items() if one.coming}
         self._unknown[source] = dict(seen.unknown)
-        events += self._new_words(seen)
-        ways = self.gateways
+        events += self._words.new(seen, self._label(source))
         sandboxes = self._sandboxes.replace_rows(
-            source,
-            [shown(one, ways) for one in found],
+            rows.rows,
             at=at,
-            limit=limit,
             quiet=since is None,
             deleted=seen.deleted,
             unknown=self._is_unknown,
             awaited=lambda row: _is_of(row, awaited),
         )
         self._own.forget(sandboxes.removed)
-        if any(row.stale for row in sandboxes.upserted.values()):
-            listed = {one.id for one in found}
-            left = (row for key, row in sandboxes.upserted.items() if key not in listed)
-            self._own.mark_stale(left)
+        upserted = sandboxes.upserted
+        self._own.mark_stale(upserted[key] for key in rows.rows.missing if key in upserted)
         changed = cast(tuple[GatewayId, ...], (*gateways.upserted, *gateways.removed))
         joined = self._join(changed, at)
-        upserted = sandboxes.upserted | joined.upserted
+        upserted = upserted | joined.upserted
         return BoardDelta(
             gateways=tuple(gateways.upserted.values()),
             gateways_removed=cast(tuple[GatewayId, ...], tuple(gateways.removed)),
@@ -311,11 +363,10 @@ class Board:
                 *sandboxes.events,
                 *joined.events,
             ),
-            touched=(*gateways.touched, *sandboxes.touched),
+            touched_gateways=cast(Mapping[GatewayId, Gateway], gateways.touched),
+            touched_sandboxes=cast(Mapping[SandboxId, Sandbox], sandboxes.touched),
+            staleness=turned,
         )
-
-    def _as_was(self, one: Sandbox) -> Sandbox:
-        return self._own.get(one.id) or self._sandboxes.all.get(one.id, one)
 
     def _is_unknown(self, row: Sandbox) -> bool:
         """Whether the list that this row stood in could not be had."""
@@ -327,65 +378,15 @@ class Board:
         way = self.gateways.get(key)
         if way is None or way.state not in CLOSED:
             return event
-        rows = [self.sandboxes[one.id] for one in self._own.behind((key,))]
+        rows = [self._sandboxes.all[one.id] for one in self._own.behind((key,))]
         number = sum(row.state is SandboxState.CUT_OFF for row in rows)
         if not number:
             return event
         said = f"{number} sandbox{'' if number == 1 else 'es'} cut off"
         return replace(event, text=f"{event.text.rstrip('.')}; {said}")
 
-    def _new_words(self, seen: Observation) -> list[Event]:
-        """Count the words nobody knows; an event for each that is new."""
-        new = [one for one in seen.unknown_words if one not in self._words]
-        for one in seen.unknown_words:
-            self._words[one] = self._words.get(one, 0) + 1
-        return [
-            Event(
-                seen.observed_at,
-                Severity.INFO,
-                seen.source,
-                "",
-                "word",
-                f"{self._label(seen.source)} says {one.word!r} as {one.place}: "
-                "this panel does not know it",
-                one.place,
-                one.word,
-            )
-            for one in dict.fromkeys(new)
-        ]
-
-    def _accepted(self, seen: Gateway, background: bool) -> Gateway:
-        """The gateway row the board accepts after one more poll."""
-        previous = self._gateways.all.get(seen.id)
-        if (
-            not background
-            or previous is None
-            or previous.state is not GatewayState.READY
-            or seen.state not in _DOUBTFUL_STATES
-        ):
-            self._failure_counts.pop(seen.id, None)
-            return seen
-        self._failure_counts[seen.id] += 1
-        source = self._sources.get(seen.id.source)
-        enough = self._failure_thresholds.get(source.kind, 1) if source is not None else 1
-        return previous if self._failure_counts[seen.id] < enough else seen
-
     def _label(self, source: str) -> str:
         return self._sources[source].label if source in self._sources else source
-
-    @staticmethod
-    def _link_event(at: float, source: str, text: str, before: str, after: str) -> Event:
-        severity = Severity.BETTER if after == "connected" else Severity.WORSE
-        return Event(
-            at=at,
-            severity=severity,
-            source=source,
-            subject="",
-            kind="source",
-            text=text,
-            before=before,
-            after=after,
-        )
 
 
 def _is_lost(link: SourceLink) -> bool:

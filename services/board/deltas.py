@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from services.models import (
     Activity,
@@ -19,8 +19,6 @@ from services.models import (
 )
 
 RowId: TypeAlias = GatewayId | SandboxId
-Identity = TypeVar("Identity", GatewayId, SandboxId)
-Row = TypeVar("Row", Gateway, Sandbox)
 
 SERVES, SETTLES, UNCERTAIN, TROUBLE = range(4)
 
@@ -72,8 +70,11 @@ class BoardDelta:
     sandboxes_removed: tuple[SandboxId, ...] = ()
     link: SourceLink | None = None
     events: tuple[Event, ...] = ()
-    touched: tuple[RowId, ...] = ()
+    touched_gateways: Mapping[GatewayId, Gateway] = field(default_factory=dict)
+    touched_sandboxes: Mapping[SandboxId, Sandbox] = field(default_factory=dict)
     """Rows of which only the age moved."""
+    staleness: frozenset[str | GatewayId] = frozenset()
+    """Sources and ways in that ceased to be current, or are again: `Board.staleness` differs."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -83,15 +84,10 @@ class BoardDelta:
             or self.sandboxes_removed
             or self.link
             or self.events
-            or self.touched
+            or self.touched_gateways
+            or self.touched_sandboxes
+            or self.staleness
         )
-
-
-def touched_rows(
-    delta: BoardDelta, known: Mapping[Identity, Row], kind: type[Identity]
-) -> tuple[Row, ...]:
-    """The rows of one kind of which only the age moved, as the board now has them."""
-    return tuple(known[key] for key in delta.touched if isinstance(key, kind) and key in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,4 +192,18 @@ def removed_event(row: Gateway | Sandbox, at: float) -> Event:
         text=f"{row.name} is no longer there",
         before=row.state.value,
         before_at=row.observed_at,
+    )
+
+
+def link_event(at: float, source: str, text: str, before: str, after: str) -> Event:
+    """The event of a source that was lost, or that answers again."""
+    return Event(
+        at=at,
+        severity=Severity.BETTER if after == "connected" else Severity.WORSE,
+        source=source,
+        subject="",
+        kind="source",
+        text=text,
+        before=before,
+        after=after,
     )

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-from services.board.deltas import (
-    RowId,
-    added_event,
-    changed_event,
-    is_working,
-    needs_attention,
-    removed_event,
-    waits_for_person,
+from services.board.comparison import (
+    NEVER,
+    Comparison,
+    made_by_its_way,
+    since_as_known,
+    stale_row,
 )
+from services.board.deltas import RowId, added_event, changed_event, removed_event
+from services.board.row_counts import RowCounts
 from services.board.shown import KEEP_THEIR_WORD
-from services.models import (
-    Event,
-    Gateway,
-    GatewayState,
-    Sandbox,
-    SandboxState,
-    as_stale,
-    in_state_since,
-)
+from services.models import Event, Gateway, Sandbox
 
 R = TypeVar("R", Gateway, Sandbox)
-
-NEVER = float("inf")
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -41,36 +29,48 @@ class RowChanges(Generic[R]):
 
     upserted: dict[RowId, R] = field(default_factory=dict)
     removed: list[RowId] = field(default_factory=list)
-    touched: list[RowId] = field(default_factory=list)
+    touched: dict[RowId, R] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
 
 class RowIndex(Generic[R]):
     """All gateways or all sandboxes; `facts` names the fields compared for changes."""
 
-    def __init__(self, *facts: str) -> None:
+    def __init__(self, *facts: str, as_shown: Callable[[R], R] = lambda row: row) -> None:
+        """`as_shown` adds to a row what is shown of it beside its own facts."""
+        self._as_shown: Callable[[R], R] = as_shown
         self.all: dict[RowId, R] = {}
-        self.states: Counter[GatewayState | SandboxState] = Counter()
-        self.stale = 0
-        self.attention = 0
-        self.working = 0
-        self.needs_me = 0
+        self.counts = RowCounts()
         self._facts = attrgetter(*facts)
         self._by_source: dict[str, dict[RowId, None]] = {}
         self._oldest: dict[str, float] = {}
+        self._newest: dict[str, float] = {}
+        self._revisions: Counter[str] = Counter()
+        """How often a row of each source was put, renewed or dropped."""
         self._told: dict[RowId, R] = {}
         """Each row as the last event about itself, not about its way in, left it."""
         self._until: dict[RowId, float] = {}
         self._named: Counter[str] = Counter()
         self._named_in: Counter[tuple[str, str]] = Counter()
 
+    def compare(self, source: str, limit: float) -> Comparison[R]:
+        """Begin to compare what one poll found with the rows of its source.
+
+        What was confirmed before `limit` (epoch) is stale from the start.
+        """
+        missing = dict.fromkeys(self._by_source.get(source, ()))
+        revision = self._revisions[source]
+        return Comparison(self.all, self._facts, source, limit, missing, revision)
+
+    def is_current(self, found: Comparison[R]) -> bool:
+        """Whether the rows it was compared with are still the ones there are."""
+        return found.revision == self._revisions[found.source]
+
     def replace_rows(
         self,
-        source: str,
-        rows: Iterable[R],
+        found: Comparison[R],
         *,
         at: float,
-        limit: float,
         quiet: bool,
         deleted: Collection[RowId] = (),
         unknown: Callable[[R], bool] = lambda _: False,
@@ -78,35 +78,25 @@ class RowIndex(Generic[R]):
     ) -> RowChanges[R]:
         """Replace the rows of a source with what one poll found.
 
-        What was confirmed before `limit` (epoch) is stale from the start; `quiet` leaves out the
+        `quiet` leaves out the
         events of rows that come and go, `awaited` those of a row that comes with the rest of its
         list. A row that is not found is kept, stale: as missing where
         that is the first time, for ever where its list is `unknown`. What is missing for the
         second time, or `deleted`, leaves.
         """
-        change: RowChanges[R] = RowChanges()
-        missing = dict.fromkeys(self._by_source.get(source, ()))
-        oldest = NEVER
-        for found in rows:
-            key = found.id
-            if key.source != source:
-                _LOG.error("%s showed a row of %s", source, key.source)
-                continue
-            row = found
-            if not row.stale:
-                if row.observed_at < limit:
-                    row = _stale(row)
-                elif row.observed_at < oldest:
-                    oldest = row.observed_at
-            missing.pop(key, None)
-            new = not quiet and key not in self.all
+        source = found.source
+        change: RowChanges[R] = RowChanges(touched=found.touched)
+        self.all.update(found.touched)
+        self._revisions[source] += 1
+        self._oldest[source], self._newest[source] = found.oldest, found.newest
+        for row in found.changed:
+            new = not quiet and row.id not in self.all
             self._take(row, at, change, quiet=not new or awaited(row))
-        self._oldest[source] = oldest
-        for left in missing:
+        for left in found.missing:
             old = self.all[left]
             if left not in deleted and unknown(old):
                 if not old.stale:
-                    self._take(_stale(old), at, change)
+                    self._take(stale_row(old), at, change)
             elif left not in deleted and old.missing_since is None:
                 self._take(replace(old, stale=True, missing_since=at), at, change)
             else:
@@ -122,8 +112,9 @@ class RowIndex(Generic[R]):
         for row in rows:
             self._take(row, at, change)
             if not row.stale:
-                oldest = self._oldest.get(row.id.source, NEVER)
-                self._oldest[row.id.source] = min(oldest, row.observed_at)
+                source, seen = row.id.source, row.observed_at
+                self._oldest[source] = min(self._oldest.get(source, NEVER), seen)
+                self._newest[source] = max(self._newest.get(source, -NEVER), seen)
         return change
 
     def told_apart(self, row: R) -> str:
@@ -156,20 +147,16 @@ class RowIndex(Generic[R]):
             return
         if old is None:
             if not quiet:
-                change.events.append(added_event(row, at))
+                change.events.append(added_event(self._as_shown(row), at))
             self._told[key] = _own(row)
         else:
             if old.state is not row.state or old.since != row.since:
-                since = _since(old, row, at)
-                if since != row.since:
-                    if isinstance(row, Sandbox):
-                        row = in_state_since(row, since)
-                    else:
-                        row = replace(row, since=since)
+                row = since_as_known(old, row, at)
             if self._facts(old) == self._facts(row):
                 if old.observed_at != row.observed_at:
                     self.all[key] = row
-                    change.touched.append(key)
+                    self._revisions[key.source] += 1
+                    change.touched[key] = row
                 return
             if old.state is not row.state and not _is_told_by_its_way(old, row):
                 told = self._told[key]
@@ -183,6 +170,10 @@ class RowIndex(Generic[R]):
         """The rows of a source."""
         return (self.all[key] for key in self._by_source.get(source, ()))
 
+    def is_all_before(self, source: str, limit: float) -> bool:
+        """Whether a source has current rows, all of them confirmed before `limit` (epoch)."""
+        return -NEVER < self._newest.get(source, -NEVER) < limit
+
     def mark_stale(self, source: str, limit: float) -> tuple[R, ...]:
         """Mark the rows of a source confirmed before `limit` (epoch) stale; what that changed."""
         if self._oldest.get(source, NEVER) >= limit:
@@ -194,22 +185,15 @@ class RowIndex(Generic[R]):
             if row.stale:
                 continue
             if row.observed_at < limit:
-                row = _stale(row)
+                row = stale_row(row)
                 self._put(key, row)
                 marked.append(row)
             else:
                 oldest = min(oldest, row.observed_at)
         self._oldest[source] = oldest
+        if oldest == NEVER:
+            self._newest[source] = -NEVER
         return tuple(marked)
-
-    def _count(self, row: R, by: int) -> None:
-        if _is_stock(row):
-            return
-        self.states[row.state] += by * (not row.stale)
-        self.stale += by * row.stale
-        self.attention += by * needs_attention(row)
-        self.working += by * is_working(row)
-        self.needs_me += by * waits_for_person(row)
 
     def _put(self, key: RowId, row: R) -> None:
         old = self.all.get(key)
@@ -217,12 +201,13 @@ class RowIndex(Generic[R]):
             self._by_source.setdefault(key.source, {})[key] = None
             self._name(row, 1)
         else:
-            self._count(old, -1)
+            self.counts.add(old, -1)
             if old.name != row.name:
                 self._name(old, -1)
                 self._name(row, 1)
-        self._count(row, 1)
+        self.counts.add(row, 1)
         self.all[key] = row
+        self._revisions[key.source] += 1
         if row.until is not None:
             self._until[key] = row.until
         else:
@@ -231,42 +216,16 @@ class RowIndex(Generic[R]):
     def _drop(self, key: RowId) -> None:
         del self._by_source[key.source][key]
         row = self.all.pop(key)
+        self._revisions[key.source] += 1
         self._told.pop(key, None)
         self._until.pop(key, None)
-        self._count(row, -1)
+        self.counts.add(row, -1)
         self._name(row, -1)
 
 
 def _is_told_by_its_way(old: Gateway | Sandbox, row: Gateway | Sandbox) -> bool:
     """Whether the change of a row is in the record of its way in, and not one of its own."""
-    return _by_its_way(row) and old.state not in KEEP_THEIR_WORD
-
-
-def _is_stock(row: Gateway | Sandbox) -> bool:
-    """Whether it is nobody's yet: that is counted on the line of its pool."""
-    return isinstance(row, Sandbox) and row.stock
-
-
-def _by_its_way(row: Gateway | Sandbox) -> bool:
-    """Whether its way in makes the state: that is the gateway's event, told once."""
-    if isinstance(row, Gateway):
-        return False
-    return row.own_state is not None
-
-
-def _since(old: R, row: R, at: float) -> float | None:
-    """When a row entered its state; another fault of the same way is the same cut."""
-    if old.state is not row.state:
-        return at if row.since is None else row.since
-    if row.since is None or (_by_its_way(row) and old.since is not None):
-        return old.since
-    return row.since
-
-
-def _stale(row: R) -> R:
-    if isinstance(row, Gateway):
-        return replace(row, stale=True)
-    return as_stale(row)
+    return made_by_its_way(row) and old.state not in KEEP_THEIR_WORD
 
 
 def _own(row: R) -> R:

@@ -48,7 +48,8 @@ class Poller(Generic[T]):
     as failed; while it does not stop, no other is begun. A probe that this process itself held up
     (`meter`, for more than a share of `limit_s`) is void, whatever it came to, and is made again at
     once; after a second one the usual pause follows. `deliver` is called on the loop and must not
-    block. With a `beat`, what succeeded is asked again on it and not at random.
+    block; what takes long is done by `prepare`, which gives way and is no part of the probe. With a
+    `beat`, what succeeded is asked again on it and not at random.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Poller(Generic[T]):
         meter: LagMeter | None = None,
         limit_s: float | None = None,
         beat: Beat | None = None,
+        prepare: Callable[[T], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
         self._deliver = deliver
+        self._prepare = prepare
         self._clock = clock
         self._interval_s = interval_s
         self._deadline_s = deadline_s
@@ -134,6 +137,7 @@ class Poller(Generic[T]):
                     if void:
                         self._deliver_void(held_up_s)
                     else:
+                        await self._prepared(learned, problem)
                         self._deliver_result(learned, problem)
                 await self._wait_until(self._due)
         finally:
@@ -159,6 +163,14 @@ class Poller(Generic[T]):
         except Exception as error:
             _LOG.error("%s failed unexpectedly", self.name, exc_info=error)
             return None, f"internal error: {type(error).__name__}"
+
+    async def _prepared(self, learned: T | None, problem: str) -> None:
+        if problem or self._prepare is None:
+            return
+        try:
+            await self._prepare(learned)  # type: ignore[arg-type]
+        except Exception:
+            _LOG.exception("%s: what was learned could not be prepared", self.name)
 
     def _deliver_result(self, learned: T | None, problem: str) -> None:
         """Deliver, and say when the next probe is due."""

@@ -9,6 +9,7 @@ from functools import partial
 
 from services.board.beat import HOLD_S, Beat, Together
 from services.board.board import Board
+from services.board.comparison import ROWS_AT_ONCE
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
 from services.board.poller import JITTER, Poller, ProbeFailure
@@ -73,6 +74,7 @@ class Pollers:
                 meter=meter,
                 limit_s=PROBE_LIMIT_S,
                 beat=self._beat,
+                prepare=self._prepare,
             )
             for key, observer in self._observers.items()
         }
@@ -151,6 +153,12 @@ class Pollers:
     def _merge_together(self, result: Observation | ProbeFailure | VoidLook) -> None:
         self._together.hand_over(partial(self._merge, result))
 
+    async def _prepare(self, seen: Observation) -> None:
+        """Compare a look with the board, giving way to keys and paints."""
+        for rows in self._board.prepare(seen):
+            if rows == ROWS_AT_ONCE:
+                await asyncio.sleep(0)
+
     def _merge(self, result: Observation | ProbeFailure | VoidLook) -> None:
         try:
             delta = self._board.merge(result)
@@ -196,7 +204,7 @@ class Pollers:
             for source in self._board.lapsed(now) & self._sources.keys():
                 self._sources[source].refresh()
             delta = self._board.expire(now)
-            if delta.gateways or delta.sandboxes:
+            if delta:
                 self._on_delta(delta)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from operator import attrgetter
 
@@ -14,6 +14,7 @@ from services.models import (
     Sandbox,
     SandboxId,
     SandboxState,
+    Staleness,
     as_stale,
 )
 
@@ -24,15 +25,19 @@ KEEP_THEIR_WORD = frozenset(
 )
 """States that are shown whatever the way in is."""
 
-_OF_A_WAY = attrgetter("name", "state", "reason", "stale", "since")
-"""All that `shown` reads of a way in."""
+_OF_A_WAY = attrgetter("name", "state", "reason", "since")
+
+
+def told_of_way(way: Gateway | None) -> object:
+    """All that `shown` reads of a way in."""
+    return None if way is None else _OF_A_WAY(way)
 
 
 def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
     """What is shown of a sandbox whose source says `own`, from the gateways as they stand.
 
-    The first closed way counts; with none closed, one that settles. A way of which nothing
-    current is known makes the row stale and never cuts it off.
+    The first closed way counts; with none closed, one that settles. A way that is not known
+    makes the row stale and never cuts it off; that a way is stale is told apart (`Staleness`).
     """
     if not own.needs:
         return own
@@ -41,7 +46,7 @@ def shown(own: Sandbox, gateways: Mapping[GatewayId, Gateway]) -> Sandbox:
     uncertain = False
     for need in own.needs:
         way = gateways.get(need)
-        if way is None or way.stale or way.state is GatewayState.UNKNOWN:
+        if way is None or way.state is GatewayState.UNKNOWN:
             uncertain = True
         if way is None:
             continue
@@ -104,7 +109,7 @@ class OwnRows:
         changed = []
         for key in gateways:
             way = ways.get(key)
-            now = None if way is None else _OF_A_WAY(way)
+            now = told_of_way(way)
             if now != self._ways.pop(key, None):
                 changed.append(key)
             if now is not None:
@@ -127,6 +132,19 @@ class OwnRows:
                 for need in row.needs:
                     self._behind.setdefault(need, {})[row.id] = None
 
+    def renew(self, rows: Mapping[SandboxId, Sandbox]) -> None:
+        """Take later words of what is known, its ways in being the same."""
+        self._rows.update(rows)
+
+    def needs_as_known(self, row: Sandbox) -> bool:
+        """Whether a row needs the ways in that it is known to need."""
+        known = self._rows.get(row.id)
+        return known is not None and known.needs == row.needs
+
+    def is_empty(self) -> bool:
+        """Whether nothing needs a way in."""
+        return not self._rows
+
     def mark_stale(self, rows: Iterable[Sandbox]) -> None:
         """These are shown as no longer current, and since when they are missing."""
         for row in rows:
@@ -144,3 +162,48 @@ class OwnRows:
                 del self._behind[need][own.id]
                 if not self._behind[need]:
                     del self._behind[need]
+
+
+class StaleParts:
+    """Kept as they change; each change says what it turned over."""
+
+    def __init__(self) -> None:
+        self.now = Staleness()
+
+    def shown(self, row: Sandbox) -> Sandbox:
+        """A sandbox as it is shown now."""
+        return self.now.shown(row)
+
+    def set_source(self, key: str, stale: bool) -> frozenset[str | GatewayId]:
+        """Nothing current is known of the sandboxes of a source, or again."""
+        if (key in self.now.sources) is stale:
+            return frozenset()
+        self.now = Staleness(self.now.sources ^ {key}, self.now.ways)
+        return frozenset({key})
+
+    def set_ways(
+        self, rows: Iterable[Gateway], removed: Iterable[GatewayId] = ()
+    ) -> frozenset[str | GatewayId]:
+        """Ways in are as these rows say."""
+        ways = self.now.ways
+        stale = {row.id: row.stale for row in rows} | dict.fromkeys(removed, False)
+        turned = frozenset(key for key, now in stale.items() if (key in ways) is not now)
+        if turned:
+            self.now = Staleness(self.now.sources, ways ^ turned)
+        return turned
+
+
+class ShownSandboxes(Mapping[SandboxId, Sandbox]):
+    """Sandboxes by id, stale where what they belong to is."""
+
+    def __init__(self, rows: Mapping[SandboxId, Sandbox], staleness: Staleness) -> None:
+        self._rows, self._staleness = rows, staleness
+
+    def __getitem__(self, key: SandboxId) -> Sandbox:
+        return self._staleness.shown(self._rows[key])
+
+    def __iter__(self) -> Iterator[SandboxId]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)

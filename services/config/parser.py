@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,8 @@ def read(path: Path, table: type[_Table]) -> tuple[_Table, Mapping[str, Any]]:
     except (OSError, UnfitError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    import tomllib
+
     try:
         raw = parse_toml(text)
     except UnfitError as error:

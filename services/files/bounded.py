@@ -16,7 +16,6 @@ import math
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +208,8 @@ def parse_toml(text: str) -> dict[str, Any]:
         tomllib.TOMLDecodeError: it is not TOML; the text names the line.
         UnfitError: it is beyond `LIMITS`.
     """
+    import tomllib
+
     bare = _TOML_TEXT.sub('""', text)
     if _most_dots(bare) > _LONGEST_DOTTED or _deepest(bare) > LIMITS.depth:
         raise UnfitError("it is nested too deep")

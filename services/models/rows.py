@@ -207,6 +207,28 @@ def _copy(row: Sandbox) -> Sandbox:
     return copy
 
 
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """Of what nothing current is known: whole sources, and ways in. A fact of theirs, not of rows.
+
+    What is shown of a sandbox is stale where its row says so, or where one of these holds it.
+    """
+
+    sources: frozenset[str] = frozenset()
+    ways: frozenset[GatewayId] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.ways)
+
+    def holds(self, source: str, needs: tuple[GatewayId, ...]) -> bool:
+        """Whether the sandboxes of a source that need these ways in are stale."""
+        return source in self.sources or (bool(needs) and not self.ways.isdisjoint(needs))
+
+    def shown(self, row: Sandbox) -> Sandbox:
+        """A sandbox as it is shown."""
+        return as_stale(row) if not row.stale and self.holds(row.id.source, row.needs) else row
+
+
 R = TypeVar("R", Gateway, Sandbox)
 
 

@@ -144,14 +144,14 @@ class _LineBuffer:
             self._rest = bytearray(part[:_LONGEST_LINE])
         if others:
             self.line_ready.set()
-        if len(self._ready) > _HIGH_WATER and self._pipe is not None and self._pipe.is_reading():
+        if len(self._ready) > _HIGH_WATER and self._pipe is not None:
             self._pipe.pause_reading()
 
     def take(self) -> bytes | None:
         if not self._ready:
             return None
         line = self._ready.popleft()
-        if len(self._ready) < _LOW_WATER and self._pipe is not None and not self._pipe.is_reading():
+        if len(self._ready) < _LOW_WATER and self._pipe is not None:
             self._pipe.resume_reading()
         return line
 

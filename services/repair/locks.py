@@ -7,7 +7,6 @@ process of whoever has it, for the others to name.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -56,6 +55,8 @@ class RepairLocks:
 
     def path(self, source: str, wake_key: str) -> Path:
         """The lock file of a gateway; any text makes a safe name."""
+        import hashlib
+
         name = hashlib.sha256(f"{source}\0{wake_key}".encode()).hexdigest()[:24]
         return self._folder / f"{name}.lock"
 

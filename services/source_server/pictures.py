@@ -63,6 +63,7 @@ class Pictures:
 
     def changed(self, delta: BoardDelta) -> None:
         """Take note of what changed on the board."""
+        delta = self._board.every_row(delta)
         for gateway in delta.gateways:
             self._of(gateway.id.source).gateways.add(gateway.id)
         for sandbox in delta.sandboxes:
@@ -76,23 +77,18 @@ class Pictures:
             told = self._of(one.source)
             told.sandboxes.discard(one)
             told.gone.sandboxes.append(one.native_id)
-        for row in delta.touched:
-            told = self._of(row.source)
-            if isinstance(row, GatewayId):
-                self._touched(told, row, self._board.gateways.get(row))
-            else:
-                self._touched(told, row, self._board.sandboxes.get(row))
+        for gateway in delta.touched_gateways.values():
+            if self._lags(gateway):
+                self._of(gateway.id.source).gateways.add(gateway.id)
+        for sandbox in delta.touched_sandboxes.values():
+            if self._lags(sandbox):
+                self._of(sandbox.id.source).sandboxes.add(sandbox.id)
 
-    def _touched(
-        self, told: _Told, key: GatewayId | SandboxId, row: Gateway | Sandbox | None
-    ) -> None:
-        """A row of which only the age moved is told again where it is not that of the look."""
-        at = self._board.links[key.source].last_success_at
-        if row is None or at is None:
-            return
-        lags = row.observed_at < at - SAME_LOOK_S
-        if lags or key in told.lagging:
-            (told.gateways if isinstance(key, GatewayId) else told.sandboxes).add(key)  # type: ignore[arg-type]
+    def _lags(self, row: Gateway | Sandbox) -> bool:
+        """Whether a row of which only the age moved is not, or was not, of its source's look."""
+        at = self._board.links[row.id.source].last_success_at
+        lags = at is not None and row.observed_at < at - SAME_LOOK_S
+        return lags or row.id in self._of(row.id.source).lagging
 
     def happened(self, events: Iterable[Event]) -> None:
         """Tell of these with the next delta of their source."""

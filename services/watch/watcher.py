@@ -89,6 +89,7 @@ class Watcher:
         return []
 
     def _delta(self, delta: BoardDelta) -> None:
+        delta = self.board.every_row(delta)
         events = [redacted(one) for one in (*delta.events, *self._new_needs(delta))]
         if events:
             self.journal.record(*events)

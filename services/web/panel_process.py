@@ -232,7 +232,7 @@ class PanelProcess:
         pipe = self._child.transport.get_pipe_transport(1)
         if not isinstance(pipe, asyncio.ReadTransport) or pipe.is_closing():
             return
-        if on and pipe.is_reading():
+        if on:
             pipe.pause_reading()
-        elif not on and not pipe.is_reading():
+        else:
             pipe.resume_reading()

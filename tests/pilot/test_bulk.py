@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from services.models import (
     AttemptState,
     Capability,
@@ -52,6 +54,7 @@ async def test_space_range_and_escape_mark_and_unmark(tmp_path: Path) -> None:
         assert len(pane.marked) == 0
 
 
+@pytest.mark.slow
 async def test_a_verb_acts_on_the_set_as_it_was_when_it_was_pressed(tmp_path: Path) -> None:
     script = sleepers()
     async with panel(tmp_path, script) as stage:
@@ -110,6 +113,7 @@ async def test_a_read_only_panel_refuses_every_marked_row(tmp_path: Path) -> Non
         assert script.woken == []
 
 
+@pytest.mark.slow
 async def test_cancel_ends_what_runs_and_begins_no_more(tmp_path: Path) -> None:
     script = sleepers()
     async with panel(tmp_path, script) as stage:

@@ -9,6 +9,7 @@ from textual import events
 from services.models import Gateway
 from tests.support.panels import panel
 from tests.support.scenes import Stage, populated
+from tests.support.waiting import on_screen
 from tui.panel.layout import Pane
 from widgets.panes.details import DetailPane
 from widgets.table.filter_input import FilterInput
@@ -34,7 +35,7 @@ async def test_what_is_typed_right_after_the_slash_is_no_verb(
 async def test_enter_right_after_a_number_opens_what_that_pane_shows(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         burst(stage, ("2", "2"), ("enter", "\r"))
-        await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
+        await stage.until(lambda: on_screen(stage.app, DetailPane))
         opened = stage.app.screen
         assert isinstance(opened, DetailPane)
         assert isinstance(opened.subject, Gateway)

@@ -26,7 +26,7 @@ from tests.support.nanoclaw import (
     install_states,
     short_folder,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.cli.attempt import confirm_argument
 from tui.panel.palette import PanelCommands
@@ -69,12 +69,13 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
     await pilot.pause()
 
 
+@pytest.mark.slow
 async def test_a_nudge_asks_with_its_words_and_no_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
         app.confirmations.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: on_screen(app, ConfirmDialog))
         words = app.screen.query_one("#confirm-words").render()
         assert "please go on" in str(words)
         assert "Local CLI (cli)" in str(words)
@@ -90,7 +91,7 @@ async def test_yes_sends_exactly_what_was_shown(
     async with panel(root, tmp_path) as (app, pilot, host):
         host.on_chat = lambda: docker.run((ALPHA, "sess-fx-mixed", NOW))
         app.confirmations.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: on_screen(app, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, lambda: bool(host.chat))
         assert json.loads(host.chat[0])["text"] == "please go on"
@@ -110,6 +111,7 @@ async def test_what_cannot_be_done_is_said_and_not_asked(
         assert not isinstance(app.screen, ConfirmDialog)
 
 
+@pytest.mark.slow
 async def test_the_palette_offers_them_for_the_sandbox_under_the_cursor(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
@@ -147,16 +149,17 @@ async def test_a_read_only_panel_offers_none(
         assert host.chat == []
 
 
+@pytest.mark.slow
 async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
         host.on_chat = lambda: docker.run((ALPHA, "sess-fx-mixed", NOW))
         app.confirmations.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
+        await until(pilot, lambda: on_screen(app, EditableConfirm))
         await until(pilot, lambda: app.focused is not None)
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, EditTextDialog))
+        await until(pilot, lambda: on_screen(app, EditTextDialog))
         line = app.screen.query_one("#words-text", Input)
         assert line.value == "please go on"
         line.value = "/help me"
@@ -166,7 +169,7 @@ async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
         assert "begins with / is a command to the host" in said
         app.screen.query_one("#words-text", Input).value = "what about [bold]the export[/]?"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
+        await until(pilot, lambda: on_screen(app, EditableConfirm))
         words = str(app.screen.query_one("#confirm-words").render())
         assert "what about [bold]the export[/]?" in words
         assert host.chat == []
@@ -177,19 +180,20 @@ async def test_a_nudge_is_put_in_the_operators_own_words_and_sent_as_shown(
         assert len(host.chat) == 1
 
 
+@pytest.mark.slow
 async def test_leaving_the_words_sends_nothing(
     root: Path, docker: ScriptedDocker, tmp_path: Path
 ) -> None:
     async with panel(root, tmp_path) as (app, pilot, host):
         app.confirmations.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
+        await until(pilot, lambda: on_screen(app, EditableConfirm))
         await until(pilot, lambda: bool(app.screen.query("#confirm-reword")))
         await until(pilot, lambda: app.screen.query_one("#confirm-reword").size.width > 0)
         await pilot.click("#confirm-reword")
-        await until(pilot, lambda: isinstance(app.screen, EditTextDialog))
+        await until(pilot, lambda: on_screen(app, EditTextDialog))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.dashboard)
         app.confirmations.ask(MIXED, "nudge")
-        await until(pilot, lambda: isinstance(app.screen, EditableConfirm))
+        await until(pilot, lambda: on_screen(app, EditableConfirm))
         await pilot.press("escape")
         assert host.chat == []

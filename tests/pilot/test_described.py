@@ -12,6 +12,7 @@ import pytest
 from services.errors import UnavailableError
 from services.models import Facts, SandboxId
 from tests.support.scenes import PLAIN, Scene, Stage, nothing, populated
+from tests.support.waiting import on_screen
 from widgets.panes.details import DetailPane, FactTable
 
 
@@ -39,9 +40,10 @@ async def reopened(stage: Stage) -> None:
     await stage.press("escape")
     await stage.until(lambda: not pane.is_attached)
     await stage.press("enter")
-    await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
+    await stage.until(lambda: on_screen(stage.app, DetailPane))
 
 
+@pytest.mark.slow
 async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -63,7 +65,7 @@ async def test_it_is_asked_once_for_each_opening_and_by_no_poll_round(
         observer = next(iter(stage.app.engine.sources.values())).observer
         monkeypatch.setattr(observer, "describe", describe, raising=False)
         await stage.press("enter")
-        await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
+        await stage.until(lambda: on_screen(stage.app, DetailPane))
         await stage.until(lambda: told(stage) == (("next run", "soon"),))
         looks = stage.script.looks
         await stage.clock.advance(3)
@@ -92,7 +94,7 @@ async def test_an_answer_that_does_not_come_holds_nothing_up_and_ends_with_the_d
         observer = next(iter(stage.app.engine.sources.values())).observer
         monkeypatch.setattr(observer, "describe", describe, raising=False)
         await stage.press("enter")
-        await stage.until(lambda: isinstance(stage.app.screen, DetailPane))
+        await stage.until(lambda: on_screen(stage.app, DetailPane))
         assert told(stage) == () and not ended.is_set()
         await stage.press("escape")
         await stage.until(ended.is_set)

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from textual import events
 from textual.command import CommandInput, CommandList
 
@@ -69,6 +70,7 @@ async def test_it_holds_each_verb_for_each_sandbox_and_says_why_one_is_off(tmp_p
         assert script.woken == []
 
 
+@pytest.mark.slow
 async def test_an_entry_of_another_pane_takes_the_keys_there_and_acts(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         await stage.press("ctrl+p", *"merge or part")
@@ -112,6 +114,7 @@ async def test_marked_rows_are_one_entry(tmp_path: Path) -> None:
         assert toasts(stage.app) == ["Woke 2 of 2."]
 
 
+@pytest.mark.slow
 async def test_help_begins_with_the_focused_pane_and_shows_the_keys_as_they_are(
     tmp_path: Path,
 ) -> None:
@@ -138,6 +141,7 @@ async def test_what_is_off_is_dim_in_the_help_with_its_reason(tmp_path: Path) ->
         assert re.search(r"Close shell\s+off now: no shell is open", text)
 
 
+@pytest.mark.slow
 async def test_numbers_jump_tab_cycles_and_z_zooms_and_back(tmp_path: Path) -> None:
     async with panel(tmp_path, size=(80, 24)) as stage:
         dashboard = stage.app.dashboard
@@ -156,6 +160,7 @@ async def test_numbers_jump_tab_cycles_and_z_zooms_and_back(tmp_path: Path) -> N
         assert dashboard.query_one(PaneGrid).pane_layout.zoomed is None
 
 
+@pytest.mark.slow
 async def test_looking_can_be_paused_while_ages_grow_and_asked_for_now(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         await stage.press("p")
@@ -210,6 +215,7 @@ def test_the_help_draws_hostile_words_as_words() -> None:
     assert not any("red" in str(span.style) for span in shown.spans)
 
 
+@pytest.mark.slow
 async def test_a_hostile_sandbox_and_key_never_reach_the_terminal(tmp_path: Path) -> None:
     name = SandboxId("local", "evil")
     script = Script(
@@ -224,6 +230,7 @@ async def test_a_hostile_sandbox_and_key_never_reach_the_terminal(tmp_path: Path
             assert harmless(drawn(stage.app)), keys
 
 
+@pytest.mark.slow
 async def test_a_pasted_list_of_names_finds_every_one_of_them(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         await stage.press("slash")

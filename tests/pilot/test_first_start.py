@@ -17,6 +17,7 @@ from tests.support.scenes import NORMAL, PLAIN, SMALL, Scene, Stage, nothing, po
 from tests.support.stage import NOW, SANDBOXES, gateways
 from tui.app import WakedeckApp
 from tui.panel import welcome
+from tui.panel.layout import Pane
 from widgets.panes.first_steps import FirstSteps
 
 
@@ -103,6 +104,7 @@ async def test_the_keys_named_are_the_operators_own() -> None:
         assert "Press ^g on a sandbox." in said
 
 
+@pytest.mark.slow
 async def test_empty_queues_say_whose_they_are() -> None:
     def quiet() -> Script:
         script = populated()
@@ -175,6 +177,15 @@ async def test_escape_or_a_click_closes_the_hint() -> None:
         await stage.until(lambda: bool(stage.app.screen.query(FirstSteps)))
         assert stage.pilot is not None
         await stage.pilot.click(FirstSteps)
+        await stage.until(lambda: not stage.app.screen.query(FirstSteps))
+
+
+async def test_a_shell_that_takes_the_keys_closes_the_hint() -> None:
+    """Its prompt stands where the hint lies."""
+    async with opened(welcomes=True) as stage:
+        await stage.until(lambda: bool(stage.app.screen.query(FirstSteps)))
+        await stage.press("s")
+        await stage.until(lambda: stage.app.dashboard.focused_pane is Pane.SHELL)
         await stage.until(lambda: not stage.app.screen.query(FirstSteps))
 
 

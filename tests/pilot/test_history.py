@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Iterable
 
+import pytest
 from textual.widgets import Static
 
 from services.clock import SystemClock
@@ -80,6 +81,7 @@ async def test_a_filter_finds_what_happened_before_the_history_that_was_loaded()
         assert f"tick {HISTORY + 39}" in texts(stage)
 
 
+@pytest.mark.slow
 async def test_what_is_held_already_is_not_shown_twice() -> None:
     same = [event("the same", 100), event("the same", 100), event("the same again", 50)]
     async with opened(same) as stage:
@@ -93,6 +95,7 @@ def shown(pane: DetailPane, id: str) -> str:
     return str(pane.query_one(id, Static).content)
 
 
+@pytest.mark.slow
 async def test_details_tell_the_last_day_across_a_restart() -> None:
     noise = [event(f"tick {number}", 5000 - number, "other") for number in range(HISTORY + 10)]
     past = [

@@ -18,7 +18,7 @@ from services.logs.reader import LogRecord
 from tests.support.acted import Script, scripted
 from tests.support.clock import FakeClock
 from tests.support.stage import HOSTILE, NOW, SANDBOXES, gateways
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.dashboard import Dashboard
 from tui.panel.log_screen import LogScreen
@@ -97,7 +97,7 @@ async def opened(
         app.copy_to_clipboard = panel.copied.append  # type: ignore[method-assign,assignment]
         await panel.until(lambda: len(app.engine.board.sandboxes) == len(SANDBOXES))
         await pilot.press("L")
-        await panel.until(lambda: isinstance(app.screen, LogScreen))
+        await panel.until(lambda: on_screen(app, LogScreen))
         await panel.until(lambda: app.screen.focused is not None)
         try:
             yield panel
@@ -105,6 +105,7 @@ async def opened(
             await app.engine.close()
 
 
+@pytest.mark.slow
 async def test_a_key_opens_it_and_escape_leaves_nothing_running(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         assert "data-pull" in panel.title
@@ -112,7 +113,7 @@ async def test_a_key_opens_it_and_escape_leaves_nothing_running(tmp_path: Path) 
         await panel.say("one", "two")
         assert panel.texts == ["one", "two"]
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
         await panel.until(lambda: panel.script.following == 0)
 
 
@@ -163,6 +164,7 @@ async def test_looking_back_pauses_and_counts_what_comes(tmp_path: Path) -> None
         assert panel.shown[-1] == "  late 2"
 
 
+@pytest.mark.slow
 async def test_words_are_found_marked_and_stepped_through(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         await panel.say(
@@ -220,6 +222,7 @@ async def test_a_long_line_wraps_or_is_cut_and_moved(tmp_path: Path) -> None:
         assert panel.shown[1].startswith("  w000")
 
 
+@pytest.mark.slow
 async def test_lines_are_marked_and_copied(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         await panel.say("one", "two", "three", "four")
@@ -258,7 +261,7 @@ async def test_the_log_of_another_sandbox_takes_its_place(tmp_path: Path) -> Non
         await panel.until(lambda: "night-watch" in panel.title)
         await panel.until(lambda: panel.script.following == 1)
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
 
 
 async def test_a_lost_log_says_why_and_comes_back_by_itself(tmp_path: Path) -> None:
@@ -278,6 +281,7 @@ async def test_a_lost_log_says_why_and_comes_back_by_itself(tmp_path: Path) -> N
         assert not panel.pane.has_class("-problem")
 
 
+@pytest.mark.slow
 async def test_no_log_at_all_is_a_sentence(tmp_path: Path) -> None:
     async with opened(tmp_path, streams=()) as panel:
         await panel.until(lambda: bool(panel.texts))
@@ -307,6 +311,7 @@ async def test_a_flood_keeps_the_newest_lines_and_the_keys_alive(tmp_path: Path)
         assert panel.shown[-1] == "  line 11999"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (30, 8), (200, 60)])
 async def test_every_size_can_be_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, size=size) as panel:
@@ -317,6 +322,7 @@ async def test_every_size_can_be_drawn(tmp_path: Path, size: tuple[int, int]) ->
         assert panel.shown[-1]
 
 
+@pytest.mark.slow
 async def test_a_sandbox_without_logs_says_so_and_opens_nothing(tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -324,7 +330,7 @@ async def test_a_sandbox_without_logs_says_so_and_opens_nothing(tmp_path: Path) 
 
     async with opened(tmp_path) as panel:
         await panel.pilot.press("escape")
-        await panel.until(lambda: isinstance(panel.app.screen, Dashboard))
+        await panel.until(lambda: on_screen(panel.app, Dashboard))
         panel.script.sandboxes = tuple(
             replace(one, unavailable=((Capability.LOGS, "it keeps none"),)) for one in SANDBOXES
         )

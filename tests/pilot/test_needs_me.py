@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from services.models import SandboxState
 from tests.support.panels import drawn, panel, toasts
 from tests.support.scenes import populated
@@ -26,6 +28,7 @@ def test_a_question_comes_before_what_is_broken_and_that_before_what_is_cut_off(
     assert [one.name for one in ROWS if needs_attention(one)] == ["cut", "asks", "dead"]
 
 
+@pytest.mark.slow
 async def test_one_key_goes_from_one_to_the_next_and_around(tmp_path: Path) -> None:
     script = populated()
     script.sandboxes = ROWS

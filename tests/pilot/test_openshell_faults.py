@@ -218,6 +218,7 @@ def struck(app: WakedeckApp, name: str) -> bool:
     return row.state is state and words.lower() in row.reason.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.kit("openshell")
 async def test_each_fault_has_its_true_name_in_time_and_nothing_is_done_for_it(
     faults: Faults, tmp_path: Path

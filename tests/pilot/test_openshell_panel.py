@@ -54,6 +54,7 @@ def started(made: Script) -> int:
     return len(made.environments())
 
 
+@pytest.mark.slow
 async def test_keys_work_while_every_probe_hangs_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +88,7 @@ async def test_keys_work_while_every_probe_hangs_for_ever(
         assert pane.current is not None
 
 
+@pytest.mark.slow
 async def test_the_panel_opens_and_can_be_used_though_nothing_ever_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ async def test_the_panel_opens_and_can_be_used_though_nothing_ever_answered(
         assert "openshell itself does not answer" in app.engine.board.links["os"].reason
 
 
+@pytest.mark.slow
 async def test_all_of_three_hundred_are_on_the_screen_and_the_cursor_stays_on_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +125,7 @@ async def test_all_of_three_hundred_are_on_the_screen_and_the_cursor_stays_on_it
             assert pane.current == mine and app.dashboard.selected == mine
 
 
+@pytest.mark.slow
 async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +164,7 @@ async def test_attaching_asks_first_and_leaving_does_not_end_the_agent(
     assert made.state()["sandboxes"]["nemoclaw"]["alpha"] == "Ready"
 
 
+@pytest.mark.slow
 async def test_what_nemoclaw_keeps_to_itself_is_copied_from_the_palette(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

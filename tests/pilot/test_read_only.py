@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.widgets import Button
 
 from services.models import Capability
@@ -68,6 +69,7 @@ async def test_every_verb_of_the_palette_is_tried(tmp_path: Path) -> None:
         assert len(said) >= 3 * len(SANDBOXES) and all(REASON in one for one in said), said
 
 
+@pytest.mark.slow
 async def test_every_key_and_every_button_is_tried(tmp_path: Path) -> None:
     async with read_only(tmp_path) as stage:
         dashboard = stage.app.dashboard
@@ -87,6 +89,7 @@ async def test_every_key_and_every_button_is_tried(tmp_path: Path) -> None:
         await stage.settle()
 
 
+@pytest.mark.slow
 async def test_what_is_refused_names_every_capability_that_acts(tmp_path: Path) -> None:
     async with read_only(tmp_path) as stage:
         refused = stage.app.actions.refusals(SANDBOXES[0].id)

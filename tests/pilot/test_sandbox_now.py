@@ -20,6 +20,7 @@ from tui.panel.sandbox_now import REST_S
 from widgets.panes.sandbox_now import SandboxNow
 
 
+@pytest.mark.slow
 async def test_it_tells_state_way_in_events_and_log_live(tmp_path: Path) -> None:
     script = logged()
     red = replace(sandbox("data-pull", SandboxState.STUCK, "No progress."), needs=(GATEWAY,))
@@ -39,6 +40,7 @@ async def test_it_tells_state_way_in_events_and_log_live(tmp_path: Path) -> None
         await stage.until(lambda: "one more line" in drawn(stage.app))
 
 
+@pytest.mark.slow
 async def test_another_selection_is_another_sandbox_and_a_shell_takes_the_place(
     tmp_path: Path,
 ) -> None:
@@ -56,6 +58,7 @@ async def test_another_selection_is_another_sandbox_and_a_shell_takes_the_place(
         assert stage.app.dashboard.focused_pane is Pane.SANDBOXES
 
 
+@pytest.mark.slow
 async def test_no_log_is_said_and_nothing_is_asked_for(tmp_path: Path) -> None:
     script = populated()
     no = ((Capability.LOGS, "this source keeps none"),)

@@ -76,6 +76,7 @@ def test_wide_and_marked_characters_keep_the_places_of_the_others() -> None:
     assert shown[1].text == "plain"
 
 
+@pytest.mark.slow
 async def test_the_picture_of_a_panel_full_of_secrets_holds_none(tmp_path: Path) -> None:
     script = populated()
     output = (

@@ -167,6 +167,7 @@ async def _look(stage: Stage) -> None:
         await stage.settle()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 async def test_a_selected_sandbox_that_goes_stays_and_every_verb_refuses(
     tmp_path: Path, size: tuple[int, int]

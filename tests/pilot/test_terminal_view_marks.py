@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual import events
 from textual.geometry import Offset
 from textual.pilot import Pilot
@@ -157,6 +158,7 @@ async def test_selecting_by_keyboard_copies_plain_and_styled() -> None:
 # Links
 
 
+@pytest.mark.slow
 async def test_a_link_shows_its_address_and_is_only_announced() -> None:
     async with running() as (app, pilot):
         await feed(app, pilot, "\x1b]8;;https://real.example/x\x07click\x1b]8;;\x07 me")

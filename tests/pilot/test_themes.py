@@ -45,6 +45,7 @@ def used(app: WakedeckApp) -> set[ColorType]:
     return found
 
 
+@pytest.mark.slow
 async def test_no_color_means_none_and_every_state_is_still_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -78,6 +79,7 @@ async def test_sixteen_colours_are_the_terminals_own() -> None:
         assert stage.app.theme == "ansi-light"
 
 
+@pytest.mark.slow
 async def test_without_motion_nothing_blinks_and_nothing_flashes() -> None:
     scene = Scene("still", NORMAL, nothing, broken, PLAIN)
     async with stage_of(scene) as stage:

@@ -16,7 +16,7 @@ from services.models import Event, SandboxId, Verb
 from services.sources.registry import open_sources
 from tests.support.panels import toasts
 from tests.support.remote import program
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
@@ -83,7 +83,7 @@ async def test_the_palette_names_the_host_where_two_are_called_alike(tmp_path: P
 async def test_a_question_says_on_which_host(tmp_path: Path) -> None:
     async with panel(tmp_path) as app:
         app.confirmations.ask(CABIN, "restart")
-        await eventually(lambda: isinstance(app.screen, ConfirmDialog))
+        await eventually(lambda: on_screen(app, ConfirmDialog))
 
         def drawn() -> str:
             return "\n".join(str(one.render()) for one in app.screen.query(Static))

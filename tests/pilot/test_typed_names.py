@@ -24,7 +24,7 @@ from tests.support.nanoclaw import (
     install_states,
     short_folder,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from widgets.dialogs.confirm import ConfirmDialog
 
@@ -67,7 +67,7 @@ async def test_a_container_is_stopped_only_after_its_name_was_typed(
 
     async with panel(root, tmp_path) as (app, pilot):
         app.confirmations.ask(MIXED, "stop its container")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: on_screen(app, ConfirmDialog))
         await until(pilot, lambda: bool(app.screen.query("#confirm-typed")))
         typed = app.screen.query_one("#confirm-typed", Input)
         await until(pilot, lambda: app.focused is typed)
@@ -92,7 +92,7 @@ async def test_escape_leaves_it_running(
     docker.run((ALPHA, "sess-fx-mixed", NOW))
     async with panel(root, tmp_path) as (app, pilot):
         app.confirmations.ask(MIXED, "restart its group")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: on_screen(app, ConfirmDialog))
         assert app.screen.query_one("#confirm-typed", Input).display
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))

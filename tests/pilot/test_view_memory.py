@@ -19,6 +19,7 @@ from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
 
 
+@pytest.mark.slow
 async def test_focus_sort_filter_zoom_and_pause_come_back(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         await stage.press("slash", *"!night", "enter", "o", "o", "O")
@@ -78,6 +79,7 @@ async def test_the_view_is_written_when_the_panel_is_left(tmp_path: Path) -> Non
         await stage.until(lambda: load_view(view_file(tmp_path, "default")).focus == "gateways")
 
 
+@pytest.mark.slow
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     plain = settings(remember=False)
     async with panel(tmp_path, settings=plain) as stage:
@@ -142,6 +144,7 @@ async def test_what_an_attempt_brings_about_is_no_news(tmp_path: Path) -> None:
         script.hold.set()
 
 
+@pytest.mark.slow
 async def test_the_past_read_from_the_journal_rings_nothing(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         written: list[str] = []
@@ -151,6 +154,7 @@ async def test_the_past_read_from_the_journal_rings_nothing(tmp_path: Path) -> N
         assert written == []
 
 
+@pytest.mark.slow
 async def test_production_is_seen_on_every_edge_and_in_words(tmp_path: Path) -> None:
     async with panel(tmp_path) as plain:
         assert "PRODUCTION" not in drawn(plain.app)
@@ -171,6 +175,7 @@ async def test_a_banner_is_in_the_header_with_its_own_words(tmp_path: Path) -> N
         assert line_of(stage.app, 0).strip().startswith("[red]EU\ufffd[2J west")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["ansi-dark", "wakedeck-dark", "wakedeck-light"])
 async def test_badges_and_bad_news_can_be_read_in_every_palette(tmp_path: Path, theme: str) -> None:
     real = settings(production=True, theme=theme, read_only=True)

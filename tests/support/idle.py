@@ -16,14 +16,19 @@ import textual.pilot
 SOON_S = 0.02
 """A timer that is due within this belongs to what is being done."""
 _ROUNDS, _TIMERS = 3, 5
+_STARVED = 10
 
 
 async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
-    """Wait until the running loop has nothing to do now or soon, and its threads neither."""
+    """Wait until the running loop has nothing to do now or soon, and its threads neither.
+
+    `max_sleep` is processor time of this process, so that it does not pass while others run; on the
+    clock it is `_STARVED` times as much.
+    """
     loop: Any = asyncio.get_running_loop()
-    until = time.monotonic() + max_sleep
+    spent, until = time.process_time() + max_sleep, time.monotonic() + max_sleep * _STARVED
     idle = timers = 0
-    while idle < _ROUNDS and time.monotonic() < until:
+    while idle < _ROUNDS and time.process_time() < spent and time.monotonic() < until:
         await asyncio.sleep(0)  # a turn of the loop, with whatever became ready meanwhile
         left_s = _next_timer(loop) - loop.time()
         if loop._ready:

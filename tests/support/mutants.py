@@ -3,6 +3,11 @@
 `python -m tests.support.mutants --base REV --count N` draws from the tree of REV, in a copy; the
 first eight hex digits of that commit are the seed. A mutant turns one comparison around or shifts
 its bound, makes `and` an `or`, or drops a `not`.
+
+Every module can be drawn. Asked are the unit and pilot tests that import it directly. Where none
+does, every unit test is asked that comes to it through imports of modules of ours and of
+`tests.support`, the nearest first; where no test does, the mutant lives.
+Tests marked `slow` are not asked: `make quick` goes without them.
 """
 
 from __future__ import annotations
@@ -18,10 +23,14 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+
+import pytest
 
 from tests.support.import_graph import Tree, name_of, under
 
@@ -29,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SLOWDOWN = 10
 """How many times longer than without a mutant the tests may take; longer is killed as well."""
 LEAST_S = 60.0
+OPTIONS = ("-n0", "-x", "-p", "no:cacheprovider", "-m", "not slow")
 _OTHER: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -119,19 +129,45 @@ class _Replace(ast.NodeTransformer):
         return self._new if node is self._old else self.generic_visit(node)
 
 
-def importers(root: Path, folders: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Which test files below `folders` import each module of ours directly."""
+def importers(
+    root: Path, folders: Sequence[str], further: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Which test files below `folders` import each module of ours directly.
+
+    Where none does: those below `further` that come to it through other modules, nearest first.
+    """
     sources = dict(Tree.read(root).sources)
+    support = {name_of(path, root): path for path in (root / "tests/support").rglob("*.py")}
     tests = {
         name_of(path, root): path
-        for folder in folders
+        for folder in dict.fromkeys((*folders, *further))
         for path in sorted((root / folder).rglob("test_*.py"))
     }
-    arrows = Tree({**sources, **{n: p.read_text("utf-8") for n, p in tests.items()}}).arrows
+    texts = {name: path.read_text("utf-8") for name, path in {**support, **tests}.items()}
+    arrows = Tree({**sources, **texts}).arrows
+    found: dict[str, dict[int, list[str]]] = {module: {} for module in sources}
+    for name, path in tests.items():
+        file = path.relative_to(root)
+        inside = [any(file.is_relative_to(one) for one in some) for some in (folders, further)]
+        for module, far in _distances(arrows, name).items():
+            if module in found and inside[far > 1]:
+                found[module].setdefault(far, []).append(str(file))
     return {
-        module: tuple(str(p.relative_to(root)) for n, p in tests.items() if module in arrows[n])
-        for module in sources
+        module: tuple(near.get(1, ())) or tuple(file for far in sorted(near) for file in near[far])
+        for module, near in found.items()
     }
+
+
+def _distances(arrows: Mapping[str, AbstractSet[str]], start: str) -> dict[str, int]:
+    """How many imports away everything is that can be reached from a module."""
+    far = {start: 0}
+    waiting = deque([start])
+    while waiting:
+        name = waiting.popleft()
+        for other in arrows[name] - far.keys():
+            far[other] = far[name] + 1
+            waiting.append(other)
+    return far
 
 
 def draw(sources: dict[str, str], seed: str, count: int) -> list[Site]:
@@ -162,7 +198,9 @@ class Runner:
         self._usual: dict[tuple[str, ...], float | None] = {}
 
     def run(self, mutant: Mutant, tests: tuple[str, ...]) -> str:
-        """The outcome; the module is as before afterwards."""
+        """The outcome; the module is as before afterwards. Where there is no test, it lives."""
+        if not tests:
+            return "survived"
         usual = self._usual_s(tests)
         if usual is None:
             return "broken"
@@ -187,7 +225,7 @@ class Runner:
         # What a killed run leaves in its temporary folder goes with that.
         with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as scratch:
             child = subprocess.Popen(
-                [sys.executable, "-Bm", "pytest", "-n0", "-x", "-p", "no:cacheprovider", *tests],
+                [sys.executable, "-Bm", "pytest", *OPTIONS, *tests],
                 cwd=self._root,
                 env={**os.environ, "TMPDIR": scratch},
                 stdin=subprocess.DEVNULL,
@@ -196,7 +234,10 @@ class Runner:
                 start_new_session=True,
             )
             try:
-                return child.wait(limit_s) == 0
+                return child.wait(limit_s) in (
+                    pytest.ExitCode.OK,
+                    pytest.ExitCode.NO_TESTS_COLLECTED,
+                )
             except subprocess.TimeoutExpired:
                 return False
             finally:
@@ -238,6 +279,7 @@ def main() -> int:
     parser.add_argument("--seed", help="hex digits; else the first eight of the commit")
     parser.add_argument("--under", default="services", help="the package to change")
     parser.add_argument("--tests", nargs="+", default=["tests/unit", "tests/pilot"])
+    parser.add_argument("--further", nargs="+", default=["tests/unit"], help="where none does")
     parser.add_argument("--sites", type=Path, help="run the mutants of this file of results again")
     options = parser.parse_args()
     found = subprocess.run(
@@ -254,13 +296,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         root = Path(name)
         unpack(commit, root)
-        tests = importers(root, options.tests)
-        inside = {n: t for n, t in Tree.read(root).sources.items() if under(n, options.under)}
-        sources = {name: text for name, text in inside.items() if tests[name]}
+        tests = importers(root, options.tests, options.further)
+        sources = {n: t for n, t in Tree.read(root).sources.items() if under(n, options.under)}
         sites = chosen(options.sites) if options.sites else draw(sources, seed, options.count)
         print(
-            f"{len(sites)} mutants of {commit[:12]}, seed {seed}; {len(inside) - len(sources)} of "
-            f"{len(inside)} modules no test file imports",
+            f"{len(sites)} mutants of {commit[:12]}, seed {seed}; "
+            f"{sum(not tests[name] for name in sources)} of {len(sources)} modules no test reaches",
             file=sys.stderr,
         )
         counts = {"killed": 0, "survived": 0, "broken": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,13 @@ def namespace(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run it there, from the project's root, with this environment alone."""
     return subprocess.run(
         ["unshare", "--map-root-user", "--mount", *argv],
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environ},
+        # Of this run: in the common one a user 0 from outside may have a folder of our name.
+        env={
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "TMPDIR": tempfile.gettempdir(),
+            **environ,
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,

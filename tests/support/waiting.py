@@ -7,10 +7,14 @@ import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import psutil
 import pytest
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.screen import Screen
 
 T = TypeVar("T")
 What = str | Callable[[], object]
@@ -80,6 +84,11 @@ def eventually_sync(probe: Callable[[], T], *, limit: float = LIMIT_S, what: Wha
             pytest.fail(_given_up(probe, limit, what, seen))
         time.sleep(pause)  # between two looks at the thing
         pause = min(pause * 1.5, _LONGEST_S)
+
+
+def on_screen(app: App[Any], kind: type[Screen[Any]]) -> bool:
+    """Whether a screen of this kind is in front, with all that it is composed of."""
+    return isinstance(app.screen, kind) and app.screen.is_mounted
 
 
 def _not_yet(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from services.board.deltas import BoardDelta
 from services.board.refusals import refusals
@@ -19,7 +19,6 @@ from services.models import (
     ShellState,
     Verb,
 )
-from services.repair.attempts import AttemptHandle
 from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.actor import SIGN_IN_S, AsksInTerminal, SignsIn
 from services.sources.protocol.observer import AsksToSignIn
@@ -29,6 +28,9 @@ from services.text.sanitize import end_sentence, sanitize
 from tui.engine import Engine
 from tui.panel.shells import OpenShell, Shells
 from widgets.text.instants import format_instant
+
+if TYPE_CHECKING:
+    from services.repair.attempts import AttemptHandle
 
 Tone = Literal["information", "warning", "error"]
 Notify = Callable[[str, Tone], None]

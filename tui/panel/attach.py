@@ -10,7 +10,6 @@ from services.models import Capability, SandboxId
 from services.terminal.exec.requests import AGENT, ShellChoice
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
-from widgets.dialogs.confirm import ConfirmDialog
 
 NOTHING = "there is nothing to attach to, only new shells"
 
@@ -48,6 +47,7 @@ class AgentAttach:
         if refused is not None:
             self._notify(f"Attach to {self._engine.name_of(sandbox)}: {refused}.", "warning")
             return
+        from widgets.dialogs.confirm import ConfirmDialog
 
         def answered(yes: bool | None) -> None:
             if yes:

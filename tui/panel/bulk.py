@@ -6,16 +6,19 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from services.errors import WakedeckError
 from services.journal.events import action_event
 from services.models import AttemptState, Capability, SandboxId, Verb
-from services.repair.attempts import AttemptHandle
 from services.text.signs import DOING
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify, Tone
+
+if TYPE_CHECKING:
+    from services.repair.attempts import AttemptHandle
 
 CONCURRENT = {Verb.WAKE: 1, Verb.RECONNECT: 4}
 """Attempts at a time on what shares a gateway: wakes of one gateway take turns anyway."""

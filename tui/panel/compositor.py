@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual._compositor import ChopsUpdate, Compositor
-from textual.geometry import NULL_REGION, Region
+from textual.geometry import Region
 from textual.strip import Strip
+
+NEAR = 3
+"""So many lines between two changes cost less than asking their widget twice."""
 
 
 class ChangedCompositor(Compositor):
@@ -35,19 +38,24 @@ class ChangedCompositor(Compositor):
         behind: Sequence[Region] = self._changed
         for widget, (region, clip) in self.visible_widgets.items():
             shown = region.intersection(clip)
-            if lines := _changed_lines(shown, behind):
+            touched = [one for one in behind if one.overlaps(shown)]
+            for lines in _changed_lines(shown, touched):
                 yield region, lines, widget.render_lines(lines.translate(-region.offset))
+            if touched:
                 # Front to back: what lies wholly in this widget shows nothing of those behind it.
                 behind = [one for one in behind if not shown.contains_region(one)]
                 if not behind:
                     return
 
 
-def _changed_lines(shown: Region, changed: Iterable[Region]) -> Region:
-    """The lines of a widget between its first change and its last, in its whole width."""
-    touched = [one for one in changed if one.overlaps(shown)]
-    if not touched:
-        return NULL_REGION
-    top = max(shown.y, min(one.y for one in touched))
-    bottom = min(shown.bottom, max(one.bottom for one in touched))
-    return Region(shown.x, top, shown.width, bottom - top)
+def _changed_lines(shown: Region, touched: Iterable[Region]) -> Iterator[Region]:
+    """The lines of a widget that changed, in its whole width; near ones together."""
+    spans = sorted((max(shown.y, one.y), min(shown.bottom, one.bottom)) for one in touched)
+    top = bottom = spans[0][0] if spans else shown.y
+    for first, last in spans:
+        if first > bottom + NEAR:
+            yield Region(shown.x, top, shown.width, bottom - top)
+            top = first
+        bottom = max(bottom, last)
+    if bottom > top:
+        yield Region(shown.x, top, shown.width, bottom - top)

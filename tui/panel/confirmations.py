@@ -12,8 +12,6 @@ from services.sources.protocol.proposer import Proposal, Proposer
 from services.terminal.exec.requests import ShellChoice
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
-from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.edit_text import EditableConfirm, EditTextDialog
 
 _LOOKS, _LOOK_S = 25, 0.2
 """How long a shell that follows an action waits for the board to allow it."""
@@ -95,6 +93,9 @@ class Confirmations:
 
     async def _confirmed(self, proposal: Proposal) -> bool | None:
         """Yes, no, or None: in other words."""
+        from widgets.dialogs.confirm import ConfirmDialog
+        from widgets.dialogs.edit_text import EditableConfirm
+
         kind = EditableConfirm if proposal.words else ConfirmDialog
         dialog = kind(
             proposal.title,
@@ -110,6 +111,8 @@ class Confirmations:
 
     async def _edit_text(self, proposer: Proposer, proposal: Proposal) -> Proposal | None:
         """The same in the operator's own words; None where there are to be none."""
+        from widgets.dialogs.edit_text import EditTextDialog
+
         dialog = EditTextDialog(
             f"{self._place(proposal)}{proposal.target}", proposal.words, problem=proposal.refusal
         )

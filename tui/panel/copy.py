@@ -10,7 +10,6 @@ from textual.widget import Widget
 
 from services.models import Event, Gateway, Message, Sandbox
 from tui.panel.actions import Notify
-from widgets.dialogs.cell_picker import CellPicker
 from widgets.panes.detail_text import Subject, record_json
 from widgets.panes.table_pane import TablePane
 
@@ -77,6 +76,8 @@ class Copier:
         """One cell of the row under a pane's cursor, chosen from a list."""
         cells = cells_of(pane)
         if cells:
+            from widgets.dialogs.cell_picker import CellPicker
+
             self._app.push_screen(CellPicker(cells), self._chosen)
         else:
             self.text("")

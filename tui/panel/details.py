@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from services.errors import WakedeckError
-from services.journal.transitions import not_among
 from services.models import Event, Gateway, GatewayId, Message, Sandbox, SandboxId
 from services.sources.protocol.observer import Describes
 from tui.engine import Engine
 from tui.panel.history import EventHistory
-from widgets.panes.details import DetailPane
+
+if TYPE_CHECKING:
+    from widgets.panes.details import DetailPane
 
 MAX_EVENTS = 2000
 
@@ -39,6 +41,8 @@ class Details:
         """Show a record; for a message, `of` is the sandbox whose queue holds it."""
         if self._open is not None and self._open.is_attached:
             return
+        from widgets.panes.details import DetailPane
+
         pane = DetailPane(subject, now=self._engine.clock.now(), events=self.about(subject))
         self._open = pane
         self._app.push_screen(pane)
@@ -102,6 +106,8 @@ class Details:
         """What is known to have happened to a sandbox or a gateway, oldest first."""
         if not isinstance(subject, Sandbox | Gateway):
             return ()
+        from services.journal.transitions import not_among
+
         identity: SandboxId | GatewayId = subject.id
         about = [
             one

@@ -29,10 +29,10 @@ class HeaderBuilder:
         self._banner = settings.banner or ("PRODUCTION" if settings.production else "")
         self._samples: dict[GatewayId, deque[float | None]] = {}
 
-    def add_samples(self, delta: BoardDelta, board: Board) -> None:
+    def add_samples(self, delta: BoardDelta) -> None:
         """Add the round trips of a poll round."""
-        for gateway in (*delta.gateways, *(board.gateways.get(one) for one in _touched(delta))):
-            if gateway is not None and not gateway.stale:
+        for gateway in (*delta.gateways, *delta.touched_gateways.values()):
+            if not gateway.stale:
                 samples = self._samples.setdefault(gateway.id, deque(maxlen=SAMPLES))
                 samples.append(gateway.latency_s)
 
@@ -93,7 +93,3 @@ def _trouble_since(board: Board) -> float | None:
     worst = min((one.state for one in rows), key=urgency)
     known = [one.since for one in rows if one.state is worst and one.since is not None]
     return min(known, default=None)
-
-
-def _touched(delta: BoardDelta) -> list[GatewayId]:
-    return [one for one in delta.touched if isinstance(one, GatewayId)]

@@ -48,6 +48,7 @@ class Asked:
     repair: int = 2
 
 
+_USUAL = Asked()
 _LEAST_TABLE = 5
 """Lines of a table with two rows in its frame."""
 _LEFT = 51
@@ -84,7 +85,7 @@ def _top(width: int, height: int, asked: Asked) -> tuple[int, int]:
 
 
 def regions(
-    width: int, height: int, lower: Pane, zoomed: Pane | None, asked: Asked = Asked()
+    width: int, height: int, lower: Pane, zoomed: Pane | None, asked: Asked = _USUAL
 ) -> Mapping[Pane, Region]:
     """The visible panes and their places, for a dashboard of that many cells."""
     if zoomed is not None:

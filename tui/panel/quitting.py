@@ -11,7 +11,6 @@ from services.text.format import plural
 from services.text.signs import DOING
 from tui.engine import Engine
 from tui.panel.shells import OpenShell, Shells
-from widgets.dialogs.confirm import ConfirmDialog
 
 _MOST = 4
 """Shells and attempts named one by one."""
@@ -56,6 +55,8 @@ class Quitting:
         if self._when == "never" or (self._when == "auto" and not counted):
             self._leave()
             return
+        from widgets.dialogs.confirm import ConfirmDialog
+
         self._app.push_screen(
             ConfirmDialog(
                 "Quit?",
@@ -72,6 +73,8 @@ class Quitting:
         if self._when == "never" or session.shell.state.over or session.idle:
             close()
             return
+        from widgets.dialogs.confirm import ConfirmDialog
+
         self._app.push_screen(
             ConfirmDialog(
                 "Close this shell?",

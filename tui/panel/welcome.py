@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
 from services.config.paths import private_dir
 from services.config.settings import Settings
 from tui.context import Context
-from widgets.panes.first_steps import FirstSteps, Line
+
+if TYPE_CHECKING:
+    from widgets.panes.first_steps import Line
 
 SECONDS = 10.0
 _NAME = "welcomed"
@@ -29,6 +32,8 @@ def claim_first_start(state: Path) -> bool:
 
 def show_welcome(screen: Screen[int], context: Context, chord: str) -> None:
     """Show the hint on a screen."""
+    from widgets.panes.first_steps import FirstSteps
+
     said = lines(context.settings, context.key, chord)
     screen.mount(FirstSteps(said, SECONDS, context.clock.monotonic))
 

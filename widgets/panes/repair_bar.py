@@ -145,6 +145,7 @@ class RepairBar(Vertical):
         self._dismissed = ""
         self._refusals: dict[Verb, str] = {}
         self._offer = ""
+        self._confirm = ActionButton(id="repair-confirm", variant="warning", compact=True)
         self._overtaken = ""
         self._now = 0.0
         self._rendered: dict[str, Content] = {}
@@ -158,15 +159,23 @@ class RepairBar(Vertical):
                     yield ActionButton(
                         Content(self._label(verb)), id=f"repair-{verb}", compact=True
                     )
-        yield Static(id="repair-reason", markup=False)
-        yield Static(id="repair-steps", markup=False)
-        with Horizontal(id="repair-offer"):
-            yield Static(styled("! only you can decide:", "warn"), id="repair-asks")
-            yield ActionButton(id="repair-confirm", variant="warning", compact=True)
-        yield Static(id="repair-words", markup=False)
 
     def on_mount(self) -> None:
         self._draw()
+
+    def _mount_lines(self) -> bool:
+        """Whether the lines below the name are there, which are for a sandbox alone."""
+        if not self.query_children("#repair-words"):
+            if self._sandbox is None:
+                return False
+            asks = Static(styled("! only you can decide:", "warn"), id="repair-asks")
+            self.mount(
+                Static(id="repair-reason", markup=False),
+                Static(id="repair-steps", markup=False),
+                Horizontal(asks, self._confirm, id="repair-offer"),
+                Static(id="repair-words", markup=False),
+            )
+        return True
 
     @property
     def _buttons(self) -> tuple[str, ...]:
@@ -177,7 +186,8 @@ class RepairBar(Vertical):
 
     def on_resize(self) -> None:
         self._stack()
-        self._draw_attempt()
+        if self._mount_lines():
+            self._draw_attempt()
 
     def _stack(self) -> None:
         """Give the buttons a line of their own where they would cut the name."""
@@ -304,10 +314,12 @@ class RepairBar(Vertical):
         sandbox = self._sandbox
         reason = Content("") if sandbox is None else present_words(sandbox, self._overtaken)
         self._update_static("#repair-name", title_words(sandbox), layout=False)
-        self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
         self._draw_buttons()
+        if self._mount_lines():
+            self._line("#repair-reason", [reason] if self._visible_attempt is None else [])
+            self._draw_offer()
+            self._draw_attempt()
         self._stack()
-        self._draw_attempt()
         able = (
             self.refusal(Verb.WAKE),
             self.refusal(Verb.RECONNECT),
@@ -333,13 +345,14 @@ class RepairBar(Vertical):
         cancel.display = running is not None
         cancel.disabled = running is None or running.cancelling
         cancel.make_message = None if running is None else partial(self.CancelRequested, running.id)
+
+    def _draw_offer(self) -> None:
         offered = self._offer_message()
         self.query_one("#repair-offer").display = offered is not None
-        confirm = self.query_one("#repair-confirm", ActionButton)
-        confirm.make_message = None
+        self._confirm.make_message = None
         if offered is not None:
-            confirm.label = Content(f"{self._offer} ({self._keys.offer})")
-            confirm.make_message = partial(self.OfferRequested, offered.sandbox, offered.verb)
+            self._confirm.label = Content(f"{self._offer} ({self._keys.offer})")
+            self._confirm.make_message = partial(self.OfferRequested, offered.sandbox, offered.verb)
 
     def _draw_attempt(self) -> None:
         attempt = self._visible_attempt

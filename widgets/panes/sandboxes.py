@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from textual.message import Message
 from textual.reactive import reactive
 
-from services.models import Activity, Direction, Sandbox, SandboxId, SandboxState
+from services.models import (
+    Activity,
+    Direction,
+    GatewayId,
+    Sandbox,
+    SandboxId,
+    SandboxState,
+    Staleness,
+)
 from services.text.format import age_order
 from services.text.signs import IDLE, NEEDS_YOU, SANDBOXES, Sign, sandbox_sign
 from widgets.panes import queue_counts
@@ -17,7 +26,7 @@ from widgets.panes.binding_rows import keys_of
 from widgets.panes.table_pane import TablePane, count_summary
 from widgets.table.columns import Cell, Column
 from widgets.table.counter import KeyedCounter
-from widgets.table.record_model import Aside
+from widgets.table.record_model import Aside, Overlay
 from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
 from widgets.text.instants import age_cell
@@ -157,6 +166,7 @@ _GATEWAY: Column[Sandbox] = Column(
     priority=5,
     sort_key=lambda s, _: str(s.gateway or ""),
 )
+_NOTHING: Mapping[SandboxId, Sandbox] = MappingProxyType({})
 ONLY_NEEDING = f'"{NEEDS_YOU.word}"'
 """The filter that shows what needs somebody."""
 _ALWAYS = (_STATE, _NAME, _WHY, _IN, _OUT, _AGE)
@@ -171,13 +181,16 @@ class _CountKey:
     urgency: tuple[int, bool]
     sign: Sign
     stale: bool
+    source: str
+    needs: tuple[GatewayId, ...]
 
 
 def _count_key(sandbox: Sandbox) -> _CountKey:
     """An idle one counts as ready, as everywhere."""
     sign = sandbox_sign(sandbox)
     sign = SANDBOXES[SandboxState.READY] if sign == IDLE else sign
-    return _CountKey(urgency(sandbox)[1:], sign, sandbox.stale)
+    of = (sandbox.id.source, sandbox.needs)
+    return _CountKey(urgency(sandbox)[1:], sign, sandbox.stale, *of)
 
 
 class SandboxPane(TablePane):
@@ -206,6 +219,7 @@ class SandboxPane(TablePane):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._counter: KeyedCounter[SandboxId, _CountKey] = KeyedCounter()
+        self._staleness = Staleness()
         self._table: RecordTable[SandboxId, Sandbox] = RecordTable(
             _ALWAYS,
             key=lambda s: s.id,
@@ -259,11 +273,19 @@ class SandboxPane(TablePane):
         self,
         upserted: Iterable[Sandbox],
         removed: Iterable[SandboxId] = (),
-        renewed: Iterable[Sandbox] = (),
+        renewed: Mapping[SandboxId, Sandbox] = _NOTHING,
         *,
+        staleness: Staleness | None = None,
         at: float | None = None,
     ) -> None:
-        """Take a delta of the board of `at`; of the `renewed` only the age is another."""
+        """Take a delta of the board of `at`; of the `renewed` only the age is another.
+
+        `staleness` is what makes rows stale that do not say so themselves; None: as before.
+        """
+        if staleness is not None and staleness != self._staleness:
+            self._staleness = staleness
+            self._table.set_overlay(Overlay(staleness.shown, self._word) if staleness else None)
+            self.retitle()
         self._table.renew(renewed)
         change = self._table.reconcile(upserted, removed, at=at)
         if change.added or change.removed:
@@ -278,6 +300,10 @@ class SandboxPane(TablePane):
                 self._counter.put(key, _count_key(record))
         if change.added or change.updated or change.removed:
             self.retitle()
+
+    def _word(self, row: Sandbox) -> str:
+        """What finds a row because of what it belongs to."""
+        return _STALE if self._staleness.holds(row.id.source, row.needs) else ""
 
     def _show_where_there_are_several(self) -> None:
         """A source or a gateway is named on every row only where that tells rows apart."""
@@ -314,7 +340,7 @@ class SandboxPane(TablePane):
         for counted, number in sorted(
             self._counter.counts.items(), key=lambda pair: pair[0].urgency
         ):
-            if counted.stale:
+            if counted.stale or self._staleness.holds(counted.source, counted.needs):
                 stale += number
             else:
                 signs[counted.sign] += number
@@ -343,6 +369,7 @@ def _gone(sandbox: Sandbox, since: str) -> Sandbox:
     )
 
 
+_STALE = "stale"
 _STOCK: Aside[Sandbox] = Aside("pool", lambda sandbox: sandbox.stock)
 """Sandboxes that nobody has claimed are shown where they are asked for."""
 
@@ -359,7 +386,7 @@ def _search(sandbox: Sandbox) -> str:
             sandbox.tool,
             sandbox.reason,
             str(sandbox.gateway or ""),
-            "stale" if sandbox.stale else "",
+            _STALE if sandbox.stale else "",
             _STOCK.word if sandbox.stock else "",
             *sandbox.aliases,
             *(label for label, _ in (*sandbox.inbound, *sandbox.outbound) if label),

@@ -141,10 +141,8 @@ class ShellPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield ShellTabs()
-        yield Static(id="shell-notice", markup=False)
         yield Container(id="shell-slot")
         yield SandboxNow(f"No shell open. Press {self._open_key} on a sandbox.")
-        yield Static(id="shell-ending", markup=False)
 
     def on_mount(self) -> None:
         self._draw()
@@ -366,9 +364,10 @@ class ShellPane(Vertical):
         tabs.display = shell is not None
         self.now_view.display = shell is None
         self.query_one("#shell-slot").display = shell is not None
-        self._line("#shell-notice", styled(shell.notice, "dim") if shell else Content(""))
+        notice = styled(shell.notice, "dim") if shell else Content("")
+        self._line("shell-notice", notice, before="#shell-slot")
         ending = ending_line(shell, self._reopen_key) if shell else Content("")
-        self._line("#shell-ending", ending)
+        self._line("shell-ending", ending)
         self.set_class(shell is not None and shell.state in _LOST_STATES, "-lost")
         self._draw_frame()
         self.refresh_bindings()
@@ -386,7 +385,13 @@ class ShellPane(Vertical):
         leads_out = f"{self._chord} leaves the shell" if self._typing else ""
         self.border_subtitle = Content(leads_out)
 
-    def _line(self, selector: str, words: Content) -> None:
-        static = self.query_one(selector, Static)
+    def _line(self, id: str, words: Content, before: str | None = None) -> None:
+        """Show a line, which is there from its first words on."""
+        static = next(iter(self.query_children(f"#{id}").results(Static)), None)
+        if static is None:
+            if not words:
+                return
+            static = Static(id=id, markup=False)
+            self.mount(static, before=before)
         static.display = bool(words)
         static.update(words)

@@ -125,11 +125,9 @@ class TablePane(Widget):
         return []
 
     def compose(self) -> ComposeResult:
-        """Problem line, tables, filter line."""
-        yield Static("", markup=False, classes="table-pane--problem")
+        """The tables; the lines above and below them follow when there is something to show."""
         with Container(classes="table-pane--tables"):
             yield from self.tables()
-        yield FilterInput()
 
     @property
     def table(self) -> RecordTable[Any, Any]:
@@ -186,7 +184,11 @@ class TablePane(Widget):
 
     def action_filter(self) -> None:
         """Open the filter line."""
-        self.query_one(FilterInput).open(self.filter_text)
+        line = next(iter(self.query_children(FilterInput)), None)
+        if line is None:
+            line = FilterInput()
+            self.mount(line)
+        line.open(self.filter_text)
 
     def retitle(self) -> None:
         """Update the title and the counts on the border."""
@@ -216,7 +218,11 @@ class TablePane(Widget):
     def watch_problem(self, problem: str) -> None:
         """Show or hide the line."""
         self.set_class(bool(problem), "-problem")
-        for line in self.query(".table-pane--problem").results(Static):
+        line = next(iter(self.query_children(".table-pane--problem").results(Static)), None)
+        if line is None and problem and self.children:
+            line = Static(markup=False, classes="table-pane--problem")
+            self.mount(line, before=0)
+        if line is not None:
             line.update(content_of([(f"! {problem}", "")]))
 
     def watch_hint(self) -> None:

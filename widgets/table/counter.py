@@ -15,13 +15,15 @@ class KeyedCounter(Generic[K, F]):
 
     def __init__(self) -> None:
         self._values: dict[K, F] = {}
+        self._same: dict[F, F] = {}
+        """Each value that is counted, once: many keys hold the same."""
         self.counts: Counter[F] = Counter()
         """Only values that some key holds."""
 
     def put(self, key: K, value: F) -> None:
         """Set the value of a key and update both counts."""
         self.drop(key)
-        self._values[key] = value
+        self._values[key] = value = self._same.setdefault(value, value)
         self.counts[value] += 1
 
     def drop(self, key: K) -> None:
@@ -30,4 +32,4 @@ class KeyedCounter(Generic[K, F]):
         if value is not None:
             self.counts[value] -= 1
             if not self.counts[value]:
-                del self.counts[value]
+                del self.counts[value], self._same[value]

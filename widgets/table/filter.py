@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import compress, groupby, repeat
+from operator import contains, not_
+from typing import TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 _TERM = re.compile(r'(!?)(?:"([^"]*)"?|(\S+))')
 _OR = "|"
@@ -41,14 +45,33 @@ def narrows(before: str, now: str) -> bool:
     return now.startswith(before) and not set('!"|') & set(now)
 
 
-def matcher(text: str) -> Callable[[str], bool] | None:
+class Matcher:
+    """Judges case-folded texts by a filter that says something."""
+
+    def __init__(self, parts: tuple[tuple[tuple[str, bool], ...], ...]) -> None:
+        self._parts = parts
+
+    def __call__(self, hay: str) -> bool:
+        return any(
+            all((needle in hay) is wanted for needle, wanted in part) for part in self._parts
+        )
+
+    def among(self, keys: Sequence[K], text_of: Callable[[K], str]) -> list[K]:
+        """The keys whose text matches, in their order; without a call in Python for each."""
+        found: list[list[K]] = []
+        for part in self._parts:
+            left = list(keys)
+            for needle, wanted in part:
+                hits: Iterable[bool] = map(contains, map(text_of, left), repeat(needle))
+                left = list(compress(left, hits if wanted else map(not_, hits)))
+            found.append(left)
+        if len(found) == 1:
+            return found[0]
+        every = set().union(*found)
+        return [key for key in keys if key in every]
+
+
+def matcher(text: str) -> Matcher | None:
     """Judge of a case-folded text; None where the filter lets everything through."""
     parts = alternatives(text)
-    if not parts:
-        return None
-    if len(parts) == 1 and len(parts[0]) == 1 and parts[0][0][1]:
-        only = parts[0][0][0]
-        return lambda hay: only in hay
-    return lambda hay: any(
-        all((needle in hay) is wanted for needle, wanted in part) for part in parts
-    )
+    return Matcher(parts) if parts else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
 from textual.geometry import Region
@@ -28,7 +28,7 @@ class LiveCells(Generic[K, R]):
     ) -> None:
         self._table, self._model, self._window, self._painter = table, model, window, painter
 
-    def renew(self, records: Iterable[R], *, sorted_by_live: bool) -> bool:
+    def renew(self, records: Mapping[K, R], *, sorted_by_live: bool) -> bool:
         """Take records that differ in live columns alone; whether rows moved."""
         seen = [self._model.visible[row] for row in self._window.on_screen()]
         held = [(key, self._model.record(key)) for key in seen]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from widgets.table.filter import matcher, narrows
+from widgets.table.filter import Matcher, matcher, narrows
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -40,6 +40,16 @@ class Aside(Generic[R]):
     """Whether a record is one of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overlay(Generic[R]):
+    """What is shown of records beside what they say themselves, such as that all are late."""
+
+    shown: Callable[[R], R]
+    """A record with it."""
+    word: Callable[[R], str]
+    """What a filter finds because of it, in lower case; empty for nothing."""
+
+
 class RecordModel(Generic[K, R]):
     """Records by key, with a filter over their search text and an order.
 
@@ -66,13 +76,17 @@ class RecordModel(Generic[K, R]):
         self._search_texts: dict[K, str] = {}
         self._unread: dict[K, None] = {}
         self._filter = ""
-        self._predicate: Callable[[str], bool] | None = None
+        self._predicate: Matcher | None = None
+        self._set_aside: set[K] = set()
         self._sort_of: Callable[[R], Any] | None = None
         self._reverse = False
         self._visible: list[K] = []
         self._row: dict[K, int] = {}
         self._ghosts: set[K] = set()
         self._held: frozenset[K] = frozenset()
+        self._overlay: Overlay[R] | None = None
+        self._overlaid: dict[K, tuple[R, R]] = {}
+        """Records with the overlay, as long as they are the same: what is drawn is kept by them."""
 
     def __len__(self) -> int:
         return len(self._visible)
@@ -96,8 +110,20 @@ class RecordModel(Generic[K, R]):
         return self._filter
 
     def record(self, key: K) -> R | None:
-        """The record of a key, or None."""
-        return self._records.get(key)
+        """The record of a key as it is shown, or None."""
+        record = self._records.get(key)
+        if self._overlay is None or record is None or key in self._ghosts:
+            return record
+        kept = self._overlaid.get(key)
+        if kept is None or kept[0] is not record:
+            kept = self._overlaid[key] = record, self._overlay.shown(record)
+        return kept[1]
+
+    def set_overlay(self, overlay: Overlay[R] | None) -> bool:
+        """Show this beside what the records say; whether the visible rows changed."""
+        self._overlay = overlay
+        self._overlaid.clear()
+        return self._predicate is not None and self._arrange()
 
     def records(self) -> Iterable[R]:
         """Every record, visible or not; ghosts are none."""
@@ -114,13 +140,13 @@ class RecordModel(Generic[K, R]):
         """The visible row of a key, or None."""
         return None if key is None else self._row.get(key)
 
-    def renew(self, records: Iterable[R]) -> None:
+    def renew(self, records: Mapping[K, R]) -> None:
         """Replace records by ones that are found, shown and ordered alike, such as later looks."""
         held = self._records
-        for record in records:
-            key = self.key(record)
-            if key in held and key not in self._ghosts:
-                held[key] = record
+        if self._ghosts or not records.keys() <= held.keys():
+            known = held.keys() - self._ghosts
+            records = {key: one for key, one in records.items() if key in known}
+        held.update(records)
 
     def prepare(self, most: int) -> bool:
         """Read up to `most` records for a filter to come; whether there are more to read."""
@@ -154,15 +180,19 @@ class RecordModel(Generic[K, R]):
             back = key in self._ghosts
             if before is not None and before == record and not back:
                 continue
+            if back or (before is None and self._is_before_last(record)):
+                self._unordered = True
             self._records[key] = record
             self._search_texts.pop(key, None)
             self._unread[key] = None
+            if self._aside is not None:
+                (self._set_aside.add if self._aside.kept(record) else self._set_aside.discard)(key)
             if before is None or back:
                 added.append(key)
                 self._ghosts.discard(key)
                 if not back:
                     self._natural.append(key)
-                self._unordered = restructure = True
+                restructure = True
             else:
                 updated.append((key, before, record))
                 if self._displaced(key, before, record):
@@ -182,7 +212,7 @@ class RecordModel(Generic[K, R]):
         self._filter = text
         self._predicate = matcher(text)
         if fewer and self._predicate is not None and not self._unordered:
-            return self._show([key for key in self._visible if self._matches(key)])
+            return self._show(self._matching(self._visible))
         return self._arrange()
 
     def set_sort(self, key: Callable[[R], Any] | None, *, reverse: bool = False) -> bool:
@@ -196,6 +226,7 @@ class RecordModel(Generic[K, R]):
         self._natural.clear()
         self._search_texts.clear()
         self._unread.clear()
+        self._set_aside.clear()
         self._ghosts.clear()
         self._held = frozenset()
         self._arrange()
@@ -237,6 +268,8 @@ class RecordModel(Generic[K, R]):
         del self._records[key]
         self._search_texts.pop(key, None)
         self._unread.pop(key, None)
+        self._set_aside.discard(key)
+        self._overlaid.pop(key, None)
 
     def nearest_visible(self, before: Sequence[K], at: int) -> K | None:
         """The visible key nearest to row `at` of those shown `before`: below first, then above."""
@@ -268,16 +301,39 @@ class RecordModel(Generic[K, R]):
     def _matches(self, key: K) -> bool:
         if key in self._held:
             return True
-        hides = self._aside is not None and not self._shows_aside(self._filter)
-        if hides and self._aside is not None and self._aside.kept(self._records[key]):
+        if key in self._set_aside and not self._shows_aside(self._filter):
             return False
+        return self._predicate is None or self._predicate(self._text(key))
+
+    def _matching(self, keys: Sequence[K]) -> list[K]:
+        """Those that match, in their order."""
+        if self._set_aside and not self._shows_aside(self._filter):
+            shown = [key for key in keys if key not in self._set_aside or key in self._held]
+        else:
+            shown = list(keys)
         if self._predicate is None:
-            return True
-        search_text = self._search_texts.get(key)
-        if search_text is None:
+            return shown
+        while self.prepare(len(self._unread)):
+            pass
+        text_of = self._search_texts.__getitem__ if self._overlay is None else self._text
+        found = self._predicate.among(shown, text_of)
+        if self._held:
+            every = self._held.union(found)
+            found = [key for key in shown if key in every]
+        return found
+
+    def _text(self, key: K) -> str:
+        """What a filter looks for words in."""
+        if key not in self._search_texts:
             self._read(key)
-            search_text = self._search_texts[key]
-        return self._predicate(search_text)
+        word = "" if self._overlay is None else self._overlay.word(self._records[key])
+        return f"{self._search_texts[key]}\n{word}" if word else self._search_texts[key]
+
+    def _is_before_last(self, record: R) -> bool:
+        """Whether a new record does not simply follow all others."""
+        if self._order is None or not self._natural:
+            return False
+        return bool(self._order(record) < self._order(self._records[self._natural[-1]]))
 
     def _read(self, key: K) -> bool:
         """Have a record's search text; whether that was work."""
@@ -315,7 +371,7 @@ class RecordModel(Generic[K, R]):
             self._natural.sort(key=lambda key: natural(records[key]))
         self._unordered = False
         shown = self._natural
-        shown = [k for k in shown if self._matches(k)] if self._narrowed else list(shown)
+        shown = self._matching(shown)
         if self._sort_of is not None:
             by = self._sort_of
             shown.sort(key=lambda key: by(records[key]), reverse=self._reverse)
@@ -327,5 +383,5 @@ class RecordModel(Generic[K, R]):
         if shown == self._visible:
             return False
         self._visible = shown
-        self._row = {key: row for row, key in enumerate(shown)}
+        self._row = dict(zip(shown, range(len(shown)), strict=True))
         return True

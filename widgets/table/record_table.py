@@ -5,7 +5,7 @@ Only the lines on the screen are drawn, and only those of records that changed a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from textual import events
@@ -24,11 +24,10 @@ from widgets.table.layered_style import LayeredStyles
 from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
-from widgets.table.record_model import Aside, Change, RecordModel
+from widgets.table.record_model import Aside, Change, Overlay, RecordModel
 from widgets.table.row_drawing import RowDrawing
 from widgets.table.row_painter import GUTTER, NAMES, TABLE_CSS, RowPainter
 from widgets.table.row_window import HEADER, RowWindow, ViewPosition
-from widgets.table.sort_order import SortOrder
 from widgets.table.table_layout import TableLayout
 
 K = TypeVar("K", bound=Hashable)
@@ -83,7 +82,6 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         """All columns, also those that do not fit; `set_columns` changes them."""
         text = search or (lambda record: row_text(self.columns, record, self.now))
         self._model: RecordModel[K, R] = RecordModel(key, text, order, aside)
-        # Without a search text of their own, records would have to be drawn to be read.
         self._read_ahead = ReadAhead(self, self._model) if search is not None else None
         self._marks: Marks[K] = Marks()
         self._painter: RowPainter[K, R] = RowPainter(LayeredStyles(self))
@@ -141,9 +139,8 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def cell_text(self, column: str, key: K | None = None) -> str:
         """What a column says of a record, whole; empty where there is no such record or column."""
         record = self.record(key)
-        if record is None:
-            return ""
-        texts = (c.render(record, self.now).text for c in self.columns if c.id == column)
+        columns = [] if record is None else [c for c in self.columns if c.id == column]
+        texts = (c.render(record, self.now).text for c in columns if record is not None)
         return next(texts, "").rstrip()
 
     def reconcile(
@@ -170,12 +167,19 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._table_layout.settle()
         return change
 
-    def renew(self, records: Iterable[R]) -> None:
+    def renew(self, records: Mapping[K, R]) -> None:
         """Take records that differ from the ones held in what the live columns say, as in age."""
         place = self._window.position()
         if self._live.renew(records, sorted_by_live=self._sorted_by_live):
             self._restore_position(place)
         self._live.repaint(self.now)
+
+    def set_overlay(self, overlay: Overlay[R] | None) -> None:
+        """Show this beside what the records say themselves."""
+        place = self._window.position()
+        if self._model.set_overlay(overlay):
+            self._restore_position(place)
+        self.refresh()
 
     def clear_records(self) -> None:
         """Forget everything, as when another subject is shown."""
@@ -233,7 +237,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         return self._model.filter
 
     @property
-    def sort(self) -> SortOrder:
+    def sort(self) -> sort_order.SortOrder:
         """What the rows are ordered by."""
         return self._sort
 
@@ -275,8 +279,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def select(self, key: K) -> bool:
         """Put the cursor on a record; False where it is not shown."""
-        row = self._model.row(key)
-        if row is not None:
+        if (row := self._model.row(key)) is not None:
             self._go(row)
         return row is not None
 
@@ -341,9 +344,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape belongs to others while there is nothing to clear."""
-        if action == "clear":
-            return bool(len(self._marks) or self._model.filter)
-        return True
+        return action != "clear" or bool(len(self._marks) or self._model.filter)
 
     def on_click(self, event: events.Click) -> None:
         """A row: select, and open on the second click. A title: sort, reverse, natural again."""

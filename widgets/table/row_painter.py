@@ -24,7 +24,7 @@ GUTTER = 2
 """Cells before the first column: the cursor and the mark."""
 CURSOR_GLYPH, MARK_GLYPH = "›", "■"
 NEVER = float("nan")
-KEPT_LINES = 512
+KEPT_LINES = 256
 """Lines kept drawn; the one drawn longest ago goes first."""
 STATES = ("row", "header", "sorted", "cursor", "hover", "mark", "stale", "flash", "empty")
 NAMES = {word: f"record-table--{word}" for word in (*STATES, *TONES)}

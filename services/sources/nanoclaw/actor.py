@@ -16,7 +16,8 @@ from services.sources.protocol.verdict import Verdict, VerdictKind
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.exec.runner import run_command
-from services.terminal.transport.base import CloseReason, Transport, exited
+from services.terminal.transport.base import CloseReason, Transport, exited, require_open
+from services.terminal.transport.forwarding import ForwardingShell
 from services.terminal.transport.pty_transport import PtyTransport
 from services.text.format import sentence
 from services.text.redact import redact_line
@@ -168,16 +169,14 @@ def exec_result(code: int, told: str, began: bool) -> ExecResult:
     raise ShellError(f"It was not started: {why.rstrip('.')}.", retry=Retry.ASK)
 
 
-class ContainerShell:
+class ContainerShell(ForwardingShell):
     """`docker exec` on a pseudo terminal of ours."""
-
-    notice = NOTICE
 
     def __init__(self, find: Callable[[], Awaitable[str]], shell: str) -> None:
         """`find` gives the container's name, or raises with the operator's sentence."""
+        super().__init__(NOTICE)
         self._find = find
         self._shell = shell
-        self._inner: PtyTransport | None = None
         self._closed = False
 
     async def open(self, columns: int, lines: int) -> None:
@@ -202,32 +201,9 @@ class ContainerShell:
 
     async def read(self) -> bytes | CloseReason:
         """The next output, or how the shell ended."""
-        return await self._opened().read()
-
-    async def write(self, data: bytes) -> None:
-        """Queue input."""
-        await self._opened().write(data)
-
-    async def acknowledge(self) -> bool:
-        """Wait until the terminal has taken what was written."""
-        return await self._opened().acknowledge()
-
-    async def ping(self) -> bool:
-        """Whether `docker exec` still runs."""
-        return await self._opened().ping()
-
-    async def resize(self, columns: int, lines: int) -> None:
-        """Tell the size."""
-        if self._inner is not None:
-            await self._inner.resize(columns, lines)
+        return await require_open(self._inner).read()
 
     async def close(self) -> None:
         """Hang up and end the child."""
         self._closed = True
-        if self._inner is not None:
-            await self._inner.close()
-
-    def _opened(self) -> PtyTransport:
-        if self._inner is None:
-            raise ShellError("this shell is not open")
-        return self._inner
+        await super().close()

@@ -116,7 +116,8 @@ def _job_message(one: CronJob) -> Message | None:
     label = _job_label(one)
     if label is None:
         return None
-    text = f"{one.name}: {one.delivery_error}" if one.undelivered else one.name
+    error = _delivery(one)
+    text = f"{one.name}: {error}" if error else one.name
     return Message(
         Direction.OUT, f"{JOB}{one.id}", None, label, "job", one.last_at, text, len(text)
     )

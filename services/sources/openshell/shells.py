@@ -14,7 +14,8 @@ from services.sources.openshell.records import Target
 from services.terminal.exec.child import ChildCommand
 from services.terminal.exec.requests import AGENT, ExecEvent, ExecRequest, ExecResult, ShellChoice
 from services.terminal.exec.runner import run_command
-from services.terminal.transport.base import CloseReason, Transport
+from services.terminal.transport.base import CloseReason, Transport, require_open
+from services.terminal.transport.forwarding import ForwardingShell
 from services.terminal.transport.pty_transport import PtyTransport
 
 ATTACHED = (
@@ -59,18 +60,17 @@ def _login(chosen: str | None) -> list[str]:
     return [f"/bin/{chosen}", "-l"] if chosen else ["/bin/sh", "-c", _LOGIN]
 
 
-class SandboxShell:
+class SandboxShell(ForwardingShell):
     """`sandbox exec --tty`, or `sandbox connect`, on a terminal of ours."""
 
     def __init__(
         self, cli: Cli, client: OpenShellClient, target: Target, chosen: str | None
     ) -> None:
-        self.notice = ATTACHED if chosen == AGENT else ""
+        super().__init__(ATTACHED if chosen == AGENT else "")
         self._cli = cli
         self._client = client
         self._target = target
         self._chosen = chosen
-        self._inner: PtyTransport | None = None
         self._tail = b""
         self._attached = chosen == AGENT
 
@@ -103,36 +103,11 @@ class SandboxShell:
 
     async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended."""
-        if self._inner is None:
-            raise ShellError("this shell is not open")
-        data = await self._inner.read()
+        data = await require_open(self._inner).read()
         if isinstance(data, bytes):
             self._tail = (self._tail + data)[-_TAIL:]
             return data
         return ended(data, self._tail.decode("utf-8", "replace"), attached=self._attached)
-
-    async def write(self, data: bytes) -> None:
-        """Queue input."""
-        if self._inner is not None:
-            await self._inner.write(data)
-
-    async def acknowledge(self) -> bool:
-        """Whether our terminal has taken what was written."""
-        return self._inner is not None and await self._inner.acknowledge()
-
-    async def ping(self) -> bool:
-        """Whether the child still runs."""
-        return self._inner is not None and await self._inner.ping()
-
-    async def resize(self, columns: int, lines: int) -> None:
-        """Tell the size."""
-        if self._inner is not None:
-            await self._inner.resize(columns, lines)
-
-    async def close(self) -> None:
-        """Hang up."""
-        if self._inner is not None:
-            await self._inner.close()
 
 
 def ended(ending: CloseReason, tail: str, *, attached: bool) -> CloseReason:

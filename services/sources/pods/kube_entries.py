@@ -35,13 +35,13 @@ def cluster_of(table: Table) -> Cluster:
         UnavailableError: what is wrong with it.
     """
     authority = _pem(table, "certificate-authority")
-    server = text_of(table.get("server")).rstrip("/")
+    server = text_of(table.get("server"))
     if not server:
         raise UnavailableError("The kubeconfig's cluster has no server.")
     if "://" not in server:
         server = f"http://{server}"
     return Cluster(
-        _address(server),
+        _address(server.rstrip("/")),
         authority,
         table.get("insecure-skip-tls-verify") is True,
         text_of(table.get("tls-server-name")),

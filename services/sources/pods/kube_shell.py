@@ -18,7 +18,8 @@ from services.sources.pods.kube_access import KubeAccess, ShellRequest, ShellTar
 from services.sources.pods.kube_client import read_one
 from services.sources.pods.shell_commands import ShellCommand, debug_command, shell_commands
 from services.terminal.exec.remote_pid import PidPreamble
-from services.terminal.transport.base import CloseReason
+from services.terminal.transport.base import CloseReason, require_open
+from services.terminal.transport.forwarding import ForwardingShell
 from services.terminal.transport.k8s_channels import ChannelFraming, ExecStatusKind
 from services.terminal.transport.websocket import WebSocketTransport
 from services.text.sanitize import sanitize
@@ -31,8 +32,10 @@ _STREAMS = ("stdin", "stdout", "tty")
 _RESUMABLE = ("tmux", "screen")
 
 
-class PodShell:
+class PodShell(ForwardingShell):
     """One shell in one pod; a transport."""
+
+    _inner: WebSocketTransport | None
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class PodShell:
         closed: Callable[[], None] = lambda: None,
     ) -> None:
         """`connect` signs in where that is needed; `closed` is called with `close`."""
-        self.notice = notice
+        super().__init__(notice)
         self._connect = connect
         self._closed = closed
         self._request = request
@@ -51,7 +54,6 @@ class PodShell:
         self._commands: list[ShellCommand] = []
         self._link: KubeAccess | None = None
         self._place: ShellTarget | None = None
-        self._inner: WebSocketTransport | None = None
         self._framing = ChannelFraming()
         self._preamble = PidPreamble()
         self._opened_at = 0.0
@@ -82,7 +84,7 @@ class PodShell:
     async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended; a missing shell is followed by the next one."""
         while True:
-            got = await self._opened().read()
+            got = await require_open(self._inner).read()
             if not isinstance(got, CloseReason):
                 output = self._preamble.feed(got)
                 if self._preamble.remote is not None and not self._greeted:
@@ -107,20 +109,12 @@ class PodShell:
             self._note()
             return await self._with_pod_reason(replace(got, resumes=self._is_kept(got)))
 
-    async def write(self, data: bytes) -> None:
-        """Send input; nothing once the connection is gone."""
-        await self._opened().write(data)
-
-    async def acknowledge(self) -> bool:
-        """Wait for the pong behind what was written."""
-        return await self._opened().acknowledge()
-
     async def ping(self) -> bool:
         """A pong; while the shell is silent, the pod is looked at too: it may be gone.
 
         See upstream/pods: Exit status.
         """
-        alive = await self._opened().ping()
+        alive = await super().ping()
         if alive:
             await self._check()
         return alive
@@ -128,8 +122,7 @@ class PodShell:
     async def resize(self, columns: int, lines: int) -> None:
         """Tell the size."""
         self._size = (columns, lines)
-        if self._inner is not None:
-            await self._inner.resize(columns, lines)
+        await super().resize(columns, lines)
 
     async def close(self) -> None:
         """Drop the connection, and hang up a shell that has not ended."""
@@ -178,11 +171,6 @@ class PodShell:
         except (TimeoutError, ShellError):
             return
 
-    def _opened(self) -> WebSocketTransport:
-        if self._inner is None:
-            raise ShellError("this shell is not open")
-        return self._inner
-
     async def _start(self) -> None:
         assert self._link is not None and self._place is not None
         self._framing, self._preamble = ChannelFraming(), PidPreamble()
@@ -204,7 +192,7 @@ class PodShell:
     async def _next(self, ending: CloseReason) -> bytes | CloseReason:
         """Go on with the next way in; what to show, or the end."""
         tried = self._commands.pop(0)
-        await self._opened().close()
+        await super().close()
         if not self._commands:
             self._ended = True
             return CloseReason(ShellState.FAILED, self._no_shell(), retry=Retry.NO)

@@ -13,9 +13,10 @@ from services.clock import Clock
 from services.errors import NotFoundError, ShellError, WakedeckError
 from services.models import Retry, ShellState
 from services.net.failures import ConnectionFailure
-from services.terminal.transport.base import CloseReason
+from services.terminal.transport.base import CloseReason, require_open
 from services.terminal.transport.close_reasons import HandshakeRefusedError
 from services.terminal.transport.end_keys import press_end_keys
+from services.terminal.transport.forwarding import ForwardingShell
 from services.terminal.transport.json_frames import TOKEN_RENEWED, Dialect, JsonFraming
 from services.terminal.transport.websocket import WebSocketTransport
 
@@ -46,7 +47,7 @@ class Route:
     allow_plain: bool = False
 
 
-class PlatformShell:
+class PlatformShell(ForwardingShell):
     """One shell; a transport."""
 
     def __init__(
@@ -58,14 +59,13 @@ class PlatformShell:
         notice: str = "",
     ) -> None:
         """`resolve` finds the pod and the token, a renewed one where it is given True."""
-        self.notice = notice
+        super().__init__(notice)
         self._resolve = resolve
         self._explain = explain
         self._dialect = dialect
         self._clock = clock
         self._endpoints: list[ShellEndpoint] = []
         self._route: Route | None = None
-        self._inner: WebSocketTransport | None = None
         self._size = (80, 24)
         self._had_output = False
         self._ended = False
@@ -105,7 +105,7 @@ class PlatformShell:
 
     async def read(self) -> bytes | CloseReason:
         """The next output, or how it ended."""
-        got = await self._opened().read()
+        got = await require_open(self._inner).read()
         if not isinstance(got, CloseReason):
             self._had_output = True
             self._last_output_at = self._clock.monotonic()
@@ -121,23 +121,10 @@ class PlatformShell:
         self._ended = True
         return self._with_hint(got)
 
-    async def write(self, data: bytes) -> None:
-        """Send input; nothing once the connection is gone."""
-        await self._opened().write(data)
-
-    async def acknowledge(self) -> bool:
-        """Wait for the pong behind what was written."""
-        return await self._opened().acknowledge()
-
-    async def ping(self) -> bool:
-        """Wait for a pong."""
-        return await self._opened().ping()
-
     async def resize(self, columns: int, lines: int) -> None:
         """Tell the size."""
         self._size = (columns, lines)
-        if self._inner is not None:
-            await self._inner.resize(columns, lines)
+        await super().resize(columns, lines)
 
     async def close(self) -> None:
         """Interrupt what runs and end the shell, since a closed socket does neither; then drop."""
@@ -148,11 +135,6 @@ class PlatformShell:
             self._ended = True
             await press_end_keys(inner)
         await inner.close()
-
-    def _opened(self) -> WebSocketTransport:
-        if self._inner is None:
-            raise ShellError("this shell is not open")
-        return self._inner
 
     async def _resolve_route(self, *, renew: bool) -> None:
         self._route = await self._resolve(renew)
@@ -172,7 +154,7 @@ class PlatformShell:
 
     async def _reopen(self, ending: CloseReason) -> bytes | CloseReason:
         """A new shell with a new token, said aloud (upstream/pods: Argo CD token refresh)."""
-        await self._opened().close()
+        await super().close()
         try:
             await self._resolve_route(renew=True)
             await self._start()
@@ -184,7 +166,7 @@ class PlatformShell:
 
     async def _next(self, ending: CloseReason) -> bytes | CloseReason:
         tried = self._endpoints.pop(0)
-        await self._opened().close()
+        await super().close()
         try:
             await self._start()
         except ShellError as error:

@@ -325,7 +325,7 @@ class FarSession:
             self._busy_since, self._busy_s = now, 0.0
         self._busy_s += now - began
         pipe = None if self._child is None else self._child.transport.get_pipe_transport(1)
-        if self._busy_s > LATE_S and isinstance(pipe, asyncio.ReadTransport) and pipe.is_reading():
+        if self._busy_s > LATE_S and isinstance(pipe, asyncio.ReadTransport):
             pipe.pause_reading()
             loop = asyncio.get_running_loop()
             loop.call_later(self._busy_since + 1.0 - now, _resume, pipe)

@@ -228,10 +228,10 @@ class SequenceParser(pyte.ByteStream):
                     row = rows[y]
                     length = row.length
                     if x == length:
-                        row.spans.append((text, attribute))
+                        row.spans += text, attribute
                         row.length = end
                     elif x > length >= 0:
-                        row.spans += (" " * (x - length), plain), (text, attribute)
+                        row.spans += " " * (x - length), plain, text, attribute
                         row.length = end
                     elif row.wide:
                         row.write(x, text, attribute)

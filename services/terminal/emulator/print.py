@@ -371,8 +371,8 @@ def _fit(screen: Screen, lines: list[str]) -> list[Entry]:
             end = at + columns
             if line[end] == WIDE_SPACER:
                 end -= 1
-            entries.append((True, ((line[at:end], attribute),)))
+            entries.append((True, (line[at:end], attribute)))
             at = end
         text = line[at:] if at else line
-        entries.append(text if plain or not text else (False, ((text, attribute),)))
+        entries.append(text if plain or not text else (False, (text, attribute)))
     return entries

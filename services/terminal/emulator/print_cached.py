@@ -39,11 +39,12 @@ def print_text(  # noqa: PLR0912
     rows, columns = screen.rows, screen.columns
     bottom, last = screen.margins.bottom, screen.lines - 1
     screen.cursor.attribute = attribute
+    scroll = screen.scroll_line
     for piece in pieces:
         if piece >= " ":
             row, end = rows[y], x + len(piece)
             if x == row.length and end <= columns:
-                row.spans.append((piece, attribute))
+                row.spans += piece, attribute
                 row.length = x = end
                 row.clean = 0
                 screen.last = piece
@@ -60,7 +61,7 @@ def print_text(  # noqa: PLR0912
             screen.last = rest
         elif piece == "\r\n":
             if y == bottom:
-                screen.scroll_line()
+                scroll()
             elif y < last:
                 y += 1
             x = 0

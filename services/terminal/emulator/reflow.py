@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
+from typing import Any
 
-from services.terminal.emulator.row import Mark, Row, Span
+from services.terminal.emulator.row import Mark, Row, Span, pairs
 from services.terminal.emulator.screen import Screen
 from services.terminal.emulator.scrollback import Entry, freeze, trim
 from services.terminal.emulator.state import ROW_COST
@@ -176,7 +177,9 @@ def _cells(entry: Entry) -> int:
     if isinstance(entry, str):
         return len(entry.rstrip(" "))
     wrapped, spans = entry
-    return sum(len(text) for text, _ in (spans if wrapped else trim(spans))) - wrapped
+    if wrapped:
+        return sum(map(len, spans[::2])) - 1
+    return sum(len(text) for text, _ in trim(pairs(spans)))
 
 
 def _is_empty(row: Row) -> bool:
@@ -256,7 +259,7 @@ def _fits(entry: Entry, columns: int) -> bool:
     """Whether it is a whole line that stays as it is."""
     if isinstance(entry, str):
         return len(entry) <= columns
-    return not entry[0] and sum(len(text) for text, _ in entry[1]) <= columns
+    return not entry[0] and sum(map(len, entry[1][::2])) <= columns
 
 
 def _place(mark: _TrackedCell, line: int, column: int, columns: int) -> None:
@@ -267,7 +270,7 @@ def _place(mark: _TrackedCell, line: int, column: int, columns: int) -> None:
 def _spans(entry: Entry, screen: Screen) -> tuple[bool, list[Span]]:
     if isinstance(entry, str):
         return False, [(entry, screen.plain)] if entry else []
-    return entry[0], list(entry[1])
+    return entry[0], pairs(entry[1])
 
 
 def _without_filler(spans: list[Span]) -> list[Span]:
@@ -283,7 +286,7 @@ def _cut_line(
 ) -> list[int]:
     """Append a logical line as rows; the offsets of their first cells."""
     cuts = [0]
-    row: list[Span] = []
+    row: list[Any] = []
     room = columns
     offset = 0
     for whole, attribute in spans:
@@ -296,12 +299,12 @@ def _cut_line(
             cut = min(room, len(text))
             if cut < len(text) and text[cut] == WIDE_SPACER:
                 cut -= 1
-            row.append((text[:cut], attribute))
+            row += text[:cut], attribute
             offset += cut
             room -= cut
             text = text[cut:]
-    if not wrapped and len(row) <= 1 and (not row or row[0][1].plain):
-        out.append(row[0][0] if row else "")
+    if not wrapped and len(row) <= 2 and (not row or row[1].plain):
+        out.append(row[0] if row else "")
     else:
         out.append((wrapped, tuple(row)))
     return cuts

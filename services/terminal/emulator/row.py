@@ -9,7 +9,7 @@ one cell (see `widths`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
@@ -66,7 +66,8 @@ class Row:
 
     def __init__(self, defaults: RowDefaults) -> None:
         self.defaults = defaults
-        self.spans: list[Span] = []
+        self.spans: list[Any] = []
+        """Text and attribute of each span in turn, flat for the same reason as the log."""
         self.length = 0
         """Cells written as spans; -1 for a grid, which is as long as the screen is wide, and
         while there is a log."""
@@ -113,7 +114,7 @@ class Row:
         self.settle()
         if self.cells is not None:
             return dict(zip(map(id, self.attributes), self.attributes, strict=True)).values()
-        return {id(each): each for _, each in self.spans}.values()
+        return {id(each): each for each in self.spans[1::2]}.values()
 
     def char(self, at: int) -> str:
         """The normalised character at a column."""
@@ -127,10 +128,10 @@ class Row:
         end = self.length
         if at >= end:
             return " "
-        for text, _ in reversed(self.spans):
+        for text in self.spans[-2::-2]:
             end -= len(text)
             if at >= end:
-                return text[at - end]
+                return str(text[at - end])
         return " "
 
     def settle(self) -> None:
@@ -145,7 +146,8 @@ class Row:
             texts = log[3 * first + 1 :: 3]
             if [*accumulate(map(len, texts), initial=0)] == [*places[first:], columns]:
                 self.cells = None
-                self.spans = list(zip(texts, log[3 * first + 2 :: 3], strict=True))
+                self.spans = log[3 * first :]
+                del self.spans[::3]
                 self.length = columns
                 self.log = NO_LOG
                 return
@@ -169,10 +171,10 @@ class Row:
             cells = [" "] * columns
             attributes = [plain] * columns
         else:
-            text, attribute = spans[0]
+            text, attribute = spans[:2]
             cells = [*text]
             attributes = [attribute] * len(text)
-            for text, attribute in spans[1:]:
+            for text, attribute in zip(spans[2::2], spans[3::2], strict=True):
                 cells += text
                 attributes += [attribute] * len(text)
             missing = columns - len(cells)
@@ -205,13 +207,13 @@ class Row:
         if length >= 0:
             if at >= length:
                 if at > length:
-                    self.spans.append((" " * (at - length), self.defaults.plain))
-                self.spans.append((text, attribute))
+                    self.spans += " " * (at - length), self.defaults.plain
+                self.spans += text, attribute
                 self.length = end
                 self.wide = self.wide or wide
                 return
             if at == 0 and end >= length:
-                self.spans = [(text, attribute)]
+                self.spans = [text, attribute]
                 self.length = end
                 self.wide = wide
                 return
@@ -248,7 +250,7 @@ class Row:
             self.log = NO_LOG
             self.cells = None
             self.wide = False
-            self.spans = [] if blank.plain else [(" " * end, blank)]
+            self.spans = [] if blank.plain else [" " * end, blank]
             self.length = 0 if blank.plain else end
             return
         if length >= 0:
@@ -273,10 +275,11 @@ class Row:
         spans = self.spans
         have = self.length
         while have > length:
-            text, attribute = spans.pop()
+            text, attribute = spans[-2:]
+            del spans[-2:]
             have -= len(text)
             if have < length:
-                spans.append((text[: length - have], attribute))
+                spans += text[: length - have], attribute
                 break
         self.length = length
 
@@ -314,7 +317,7 @@ class Row:
         """Normalised text in spans of equal attribute, from column 0."""
         self.settle()
         if self.cells is None:
-            return self.spans
+            return pairs(self.spans)
         spans: list[Span] = []
         cells, attributes = self.cells, self.attributes
         start = 0
@@ -352,7 +355,7 @@ class Row:
         self.settle()
         if self.cells is not None:
             return "".join(self.cells)
-        return "".join(text for text, _ in self.spans)
+        return "".join(self.spans[::2])
 
     @property
     def text(self) -> str:
@@ -360,6 +363,11 @@ class Row:
         if self.wrapped:
             return self.defaults.clusters.to_text(self.content.removesuffix(LEADING_SPACER))
         return self.defaults.clusters.to_text(self.content).rstrip(" ")
+
+
+def pairs(spans: Sequence[Any]) -> list[Span]:
+    """Spans that lie flat, as pairs."""
+    return list(zip(spans[::2], spans[1::2], strict=True))
 
 
 def _last_written(log: list[Any], columns: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from services.terminal.cells import BACKGROUND
 from services.terminal.emulator.memo import Memo
-from services.terminal.emulator.row import Row, RowDefaults
+from services.terminal.emulator.row import NO_LOG, Row, RowDefaults
 from services.terminal.emulator.scrollback import Scrollback
 from services.terminal.emulator.state import (
     ROW_COST,
@@ -130,7 +130,7 @@ class Screen:
         """A row that scrolls in: it has the background of the moment."""
         row = Row(self.defaults)
         if not self.cursor.attribute.plain and not (blank := self.cursor.attribute.blank).plain:
-            row.spans.append((" " * self.columns, blank))
+            row.spans += " " * self.columns, blank
             row.length = self.columns
         return row
 
@@ -203,15 +203,23 @@ class Screen:
 
     def scroll_line(self) -> None:
         """Move the region up by one line, between no side margins."""
-        rows, margins = self.rows, self.margins
-        top = margins.top
-        if top == 0 and not self.on_alternate:
-            if rows[0].length < 0:
+        margins = self.margins
+        row = self.rows.pop(margins.top)
+        if margins.top == 0 and not self.on_alternate:
+            if row.length < 0:
                 self.cost += self.columns
-            self.history.add(rows[0])
-        del rows[top]
-        plain = self.cursor.attribute.plain
-        rows.insert(margins.bottom, Row(self.defaults) if plain else self.blank_row())
+            self.history.add(row)
+        if self.cursor.attribute.plain:
+            # The line that went comes back as the new one, at half the cost of another object.
+            row.spans = []
+            row.length = row.clean = 0
+            row.log = NO_LOG
+            row.cells = None
+            row.wide = row.wrapped = False
+            row.marks = ()
+        else:
+            row = self.blank_row()
+        self.rows.insert(margins.bottom, row)
 
     def scroll_down(self, count: int) -> None:
         """Move the region down; lines leave by its bottom."""

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeAlias
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 from services.terminal.emulator.row import Mark, Row, RowDefaults, Span
 from services.terminal.emulator.widths import LEADING_SPACER, WIDE_SPACER
 
 _THAWED = 512
 _BLANK = " " + LEADING_SPACER
-Entry: TypeAlias = "str | tuple[bool, tuple[Span, ...]]"
-"""A line of one plain style that ended in a newline, or whether it wrapped and its spans."""
+Entry: TypeAlias = "str | tuple[bool, tuple[Any, ...]]"
+"""A line of one plain style that ended in a newline; or whether it wrapped, and its spans flat: a
+tuple for each would make every pass of the garbage collector in a flood ten times as long."""
 
 
 def freeze(row: Row) -> Entry:
@@ -25,12 +26,13 @@ def freeze(row: Row) -> Entry:
         row.settle()
     spans = row.spans
     if row.cells is not None:
-        spans = row.pieces() if row.wrapped else trim(row.pieces())
+        pieces = row.pieces() if row.wrapped else trim(row.pieces())
+        spans = [*chain.from_iterable(pieces)]
     if not row.wrapped:
         if not spans:
             return ""
-        if len(spans) == 1 and spans[0][1].plain:
-            return spans[0][0]
+        if len(spans) == 2 and spans[1].plain:
+            return str(spans[0])
     return row.wrapped, tuple(spans)
 
 
@@ -85,10 +87,12 @@ class Scrollback:
         if len(entries) == self._limit:
             self.base += 1
         spans = row.spans
-        if len(spans) > 1 and row.length >= 0:
+        if row.length < 0 or len(spans) == 2:
+            entries.append(freeze(row))
+        elif spans or row.wrapped:
             entries.append((row.wrapped, tuple(spans)))
         else:
-            entries.append(freeze(row))
+            entries.append("")
         if row.marks:
             number = self.base + len(entries) - 1
             self._forget_marks()
@@ -159,12 +163,13 @@ class Scrollback:
         row = Row(self._defaults)
         if isinstance(entry, str):
             if entry:
-                row.spans.append((entry, self._defaults.plain))
+                row.spans += entry, self._defaults.plain
                 row.length = len(entry)
                 row.wide = not entry.isascii() and WIDE_SPACER in entry
         else:
             row.wrapped = entry[0]
             row.spans = list(entry[1])
-            row.length = sum(len(text) for text, _ in row.spans)
-            row.wide = any(WIDE_SPACER in text for text, _ in row.spans)
+            texts = row.spans[::2]
+            row.length = sum(map(len, texts))
+            row.wide = any(WIDE_SPACER in text for text in texts)
         return row

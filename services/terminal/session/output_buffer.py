@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 
 from services.terminal.session.cut_points import (
     complete_length,
@@ -17,6 +19,8 @@ LIMIT_BYTES = 1 << 20
 KEPT_BYTES = 64 * 1024
 _SKIP_AGAIN_BYTES = 4 * KEPT_BYTES
 """While skipping, the next skip comes sooner: short scans keep the loop quick."""
+_AFTERMATH_S = 1.0
+"""As soon again for so long after it: a flood that only faltered keeps no key waiting for a MiB."""
 _STOP_SKIPPING_BYTES = KEPT_BYTES // 2
 """With less than this waiting once a frame is drawn, the flood is one that can be kept up with."""
 _SCAN_AHEAD_BYTES = 2 * KEPT_BYTES
@@ -27,7 +31,9 @@ _SCAN_BYTES = 32 * 1024
 class OutputBuffer:
     """Bytes read and not yet parsed; drops the oldest above `LIMIT_BYTES`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._skipped_at = -_AFTERMATH_S
         self.skipping = False
         """From the first skip until little is left once a frame is drawn, or nothing at all."""
         self.skipped = 0
@@ -46,7 +52,11 @@ class OutputBuffer:
     def append(self, data: bytes) -> None:
         """Add output; skips if there is too much."""
         self._waiting += data
-        if len(self._waiting) > (_SKIP_AGAIN_BYTES if self.skipping else LIMIT_BYTES):
+        if len(self._waiting) > _SKIP_AGAIN_BYTES and (
+            self.skipping
+            or len(self._waiting) > LIMIT_BYTES
+            or self._now() - self._skipped_at < _AFTERMATH_S
+        ):
             self.skip()
         elif len(self._waiting) > _SCAN_AHEAD_BYTES:
             self._scan_ahead(max(2 * len(data), _SCAN_BYTES))
@@ -109,6 +119,7 @@ class OutputBuffer:
         self._scanned.clear()
         self._scanned_from = self._scanned_bytes = 0
         self.skipping = True
+        self._skipped_at = self._now()
 
     def _changes(self, data: bytes, end: int) -> bytes:
         """What of `data` before `end` counts: as scanned before, and the rest of it."""

@@ -16,6 +16,17 @@ _FLOOD_FRAME_S = 1 / 30
 _FLOOD_BYTES = 64 * 1024
 _LONGEST_FRAME_S = 0.012
 """A flooded shell is painted this long after its frame began, parsed to its end or not."""
+_TURNS = 10
+
+
+async def give_way() -> None:
+    """Let the loop take some turns.
+
+    A key and a picture pass through as many tasks, each of which takes a turn to wake: with a
+    slice of work between every two of them they would be late by ten.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 class ScheduledShell(Protocol):
@@ -28,6 +39,10 @@ class ScheduledShell(Protocol):
     @property
     def skipping(self) -> bool:
         """Whether it is being flooded and drops the middle."""
+
+    @property
+    def answering(self) -> bool:
+        """Whether a key was typed so lately that its echo is being waited for."""
 
     def catch_up(self) -> None:
         """In a flood, drop what is too old to be drawn; never raises."""
@@ -58,7 +73,8 @@ class _ShellSlot:
     def due_at(self) -> float:
         """When it may be painted again."""
         flooded = self.shell.skipping or self.shell.waiting > _FLOOD_BYTES
-        return self.painted_at + (_FLOOD_FRAME_S if flooded else _FRAME_S)
+        rarely = flooded and not self.shell.answering
+        return self.painted_at + (_FLOOD_FRAME_S if rarely else _FRAME_S)
 
     def ready(self, now: float) -> bool:
         """Whether there is something to parse; a flood is parsed a frame at a time."""
@@ -136,9 +152,7 @@ class ParseScheduler:
             self._work.clear()
             self._parse()
             delay = self._paint()
-            for _ in range(3):
-                # With one turn, the pump would run again before due timers and sockets.
-                await asyncio.sleep(0)
+            await give_way()
             if delay is None:
                 await self._work.wait()
             elif delay > 0:

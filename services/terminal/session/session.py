@@ -18,13 +18,15 @@ from services.terminal.session.detach import Detacher
 from services.terminal.session.input_queue import INTERRUPT, InputQueue
 from services.terminal.session.output_buffer import KEPT_BYTES, OutputBuffer
 from services.terminal.session.recording import SessionRecorder
-from services.terminal.session.scheduler import CHUNK_BYTES, ParseScheduler
+from services.terminal.session.scheduler import CHUNK_BYTES, ParseScheduler, give_way
 from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.keepalive import watch_keepalive
 from services.text.sanitize import sanitize
 
 RESIZE_GAP_S = 0.05
 STALE_AFTER_INTERRUPT_S = 0.5
+ANSWER_S = 0.1
+"""A key is echoed within this long, or it has no echo."""
 _READS_IN_A_ROW = 32
 _READ_SLICE_S = 0.001
 
@@ -114,7 +116,7 @@ class ShellSession:
             Shell(id, sandbox, ShellState.RESOLVING, clock.now(), notice=self._notice()),
             on_change,
         )
-        self._output_buffer = OutputBuffer()
+        self._output_buffer = OutputBuffer(clock.monotonic)
         self._input_queue = InputQueue(transport, clock, self._on_input_blocked)
         self._detacher = Detacher(self._input_queue, detach_keys)
         self._size = (80, 24)
@@ -123,6 +125,7 @@ class ShellSession:
         self._end_reason: asyncio.Future[CloseReason] | None = None
         self._last_received_at = 0.0
         self._interrupted_at: float | None = None
+        self._typed_at = -ANSWER_S
         self._emulator_failed = False
         self._scheduled = False
         """Whether the scheduler calls `parse`, in which a reflow goes on."""
@@ -147,8 +150,9 @@ class ShellSession:
         """Send keys ahead of any paste; Ctrl-C drops the un-sent rest of one at once."""
         if self.shell.state.over or self._detacher.requested.is_set():
             return
+        self._typed_at = self._clock.monotonic()
         if INTERRUPT in data:
-            self._interrupted_at = self._clock.monotonic()
+            self._interrupted_at = self._typed_at
         self._input_queue.type(data)
 
     def paste(self, data: bytes) -> None:
@@ -249,7 +253,13 @@ class ShellSession:
         """Read at the rate of the line, whatever the emulator does."""
         loop = asyncio.get_running_loop()
         reads, began = 0, loop.time()
-        while not isinstance(output := await self._transport.read(), CloseReason):
+        while True:
+            asked = loop.time()
+            output = await self._transport.read()
+            if loop.time() - asked > _READ_SLICE_S:
+                began = loop.time()  # It was waited for: others had their turns.
+            if isinstance(output, CloseReason):
+                break
             self._last_received_at = self._clock.monotonic()
             self._detacher.feed(output)
             if self._recorder is not None:
@@ -261,7 +271,7 @@ class ShellSession:
             reads += 1
             if reads >= _READS_IN_A_ROW or loop.time() - began > _READ_SLICE_S:
                 # Neither a queue of frames nor a pseudo terminal suspends while there is more.
-                await asyncio.sleep(0)
+                await give_way()
                 reads, began = 0, loop.time()
         if self._detacher.requested.is_set():
             output = replace(output, state=ShellState.DETACHED, retry=Retry.ASK)
@@ -298,6 +308,11 @@ class ShellSession:
     def skipping(self) -> bool:
         """Whether the middle of a flood is being dropped."""
         return self._output_buffer.skipping
+
+    @property
+    def answering(self) -> bool:
+        """Whether a key was typed so lately that its echo is being waited for."""
+        return self._clock.monotonic() - self._typed_at < ANSWER_S
 
     def catch_up(self) -> None:
         """For the scheduler: in a flood, go on with what came last."""

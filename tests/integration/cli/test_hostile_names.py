@@ -204,7 +204,10 @@ async def forking(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.P
 def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
     """Every command, by its words."""
     if isinstance(command, click.Group):
-        for name, one in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            one = command.get_command(context, name)
+            assert one is not None
             yield from leaves(one, *path, name)
     else:
         yield path

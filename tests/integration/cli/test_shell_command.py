@@ -18,10 +18,16 @@ from tests.support.bad_weather import BadWeather, bad_weather
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = "keepalive.PING_AFTER_S, keepalive.LOST_AFTER_S = {0}, {1}"
-PROGRAM = (
-    "from services.terminal.transport import keepalive; {}; from tui.cli.main import main; main()"
-)
+PROGRAM = """
+from services.sources.pods import remote_cleanup
+from services.terminal.exec import runner
+from services.terminal.transport import keepalive
+from tui.cli.main import main
+keepalive.PING_AFTER_S, keepalive.LOST_AFTER_S = {}, {}
+remote_cleanup.KILL_LIMIT_S = runner.KILL_LIMIT_S = 1.0
+main()
+"""
+"""Nothing is ended over a frozen line, however long that is tried."""
 
 
 @asynccontextmanager
@@ -37,7 +43,7 @@ async def linked(one: Cluster) -> AsyncIterator[BadWeather]:
 async def shell(
     config: Path, ping_s: float, lost_s: float, *words: str
 ) -> AsyncIterator[PtyProcess]:
-    program = PROGRAM.format(PATIENCE.format(ping_s, lost_s))
+    program = PROGRAM.format(ping_s, lost_s)
     argv = [sys.executable, "-c", program, "--config", str(config), *(words or ("shell", "box"))]
     env = {**os.environ, "TERM": "xterm"}
     process = await PtyProcess.start(argv, env=env, cwd=ROOT, columns=80, lines=24)

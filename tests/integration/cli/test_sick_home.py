@@ -39,7 +39,7 @@ try:
         time.sleep(0.3)
     told.clear()
     if sick == "read-only":
-        mount("-o", "remount,ro", home)
+        mount("-o", "remount,bind,ro", home)
     else:
         with open(os.path.join(home, "fill"), "wb", buffering=0) as fill:
             try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from services.config.paths import state_dir
 from services.sources.pods.kube_access import ShellTarget
 from services.sources.pods.remote_cleanup import OpenShell, OpenShells
 from services.terminal.emulator.emulator import Emulator
@@ -25,6 +26,7 @@ from tests.support.kube_api import TOKEN
 from tests.support.kubectl import kubeconfig
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
+from tui.panel.welcome import claim_first_start
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +98,7 @@ async def far_end(kind: str, folder: Path) -> AsyncIterator[FarEnd]:
 @asynccontextmanager
 async def panel(config: Path) -> AsyncIterator[Panel]:
     """One that shows the pod as ready: it listens to keys."""
+    claim_first_start(state_dir())  # the hint of a first start would lie over the prompt for 10 s
     process = await PtyProcess.start(
         [sys.executable, "-c", PANEL, "--config", str(config)],
         env={**os.environ, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},

@@ -81,7 +81,7 @@ def test_an_equal_look_moves_only_the_age() -> None:
     board.merge(look(1000, gateway(1000), sandbox(1000)))
     delta = board.merge(look(1005, gateway(1005), sandbox(1005)))
     assert not (delta.gateways or delta.sandboxes or delta.events)
-    assert set(delta.touched) == {GATE, BOX}
+    assert {*delta.touched_gateways, *delta.touched_sandboxes} == {GATE, BOX}
     assert board.sandboxes[BOX].observed_at == 1005
     again = board.merge(look(1005, gateway(1005), sandbox(1005)))
     assert not again
@@ -138,7 +138,9 @@ def test_a_failed_probe_keeps_every_row_stale_with_its_age() -> None:
     board.merge(look(1000, gateway(1000), sandbox(1000)))
     lost = board.merge(failure(1006))
     assert lost.gateways == (gateway(1000, stale=True),)
-    assert lost.sandboxes == (sandbox(1000, stale=True),)
+    assert not lost.sandboxes and lost.staleness == frozenset({"here", GATE})
+    assert board.every_row(lost).sandboxes == (sandbox(1000, stale=True),)
+    assert dict(board.sandboxes) == {BOX: sandbox(1000, stale=True)}
     assert [event.text for event in lost.events] == ["Here does not answer: No answer within 6 s."]
     assert lost.link is not None
     assert (lost.link.connected, lost.link.failures, lost.link.retry_at) == (False, 1, 1016)
@@ -148,7 +150,8 @@ def test_a_failed_probe_keeps_every_row_stale_with_its_age() -> None:
     assert again.link.failures == 2
     assert again.link.last_success_at == 1000
     back = board.merge(look(1030, gateway(1030), sandbox(1030)))
-    assert back.sandboxes == (sandbox(1030),)
+    assert board.every_row(back).sandboxes == (sandbox(1030),)
+    assert not board.staleness
     assert [event.text for event in back.events] == ["Here answers again, away for 30 s"]
 
 
@@ -169,13 +172,14 @@ def test_what_is_not_refreshed_for_three_intervals_goes_stale() -> None:
     assert board.expire(1005.5).sandboxes == (replace(old, stale=True),)
     assert not board.expire(1015)
     gone = board.expire(1015.5)
-    assert ids(gone) == {GATE, BOX}
+    assert ids(board.every_row(gone)) >= {GATE, BOX} and gone.staleness == {"here", GATE}
+    assert not gone.sandboxes
     assert not board.expire(1100)
     assert board.totals().stale == 3
     await_old = replace(old, observed_at=990)
     clock.jump(1020)
     back = board.merge(look(1020, gateway(1020), sandbox(1020), await_old))
-    assert ids(back) == {GATE, BOX}
+    assert ids(board.every_row(back)) >= {GATE, BOX}
     assert board.sandboxes[old.id].stale
 
 
@@ -240,7 +244,7 @@ def test_ten_thousand_rows_yield_only_what_changed() -> None:
     rows[77] = replace(rows[77], state=SandboxState.STUCK, observed_at=1001)
     delta = board.merge(look(1001, *rows))
     assert delta.sandboxes == (replace(rows[77], since=1001),)
-    assert delta.touched == ()
+    assert not delta.touched_sandboxes
     assert len(delta.events) == 1
     assert board.totals().attention == 1
 
@@ -271,12 +275,12 @@ def test_deltas_rebuild_the_board_and_totals_agree(seed: int) -> None:
                     if chance.random() < 0.8
                 ]
                 delta = board.merge(look(at, *rows))
+        delta = board.every_row(delta)
         for gone in delta.sandboxes_removed:
             del shown[gone]
         shown.update({row.id: row for row in delta.sandboxes})
-        for key in delta.touched:
-            assert isinstance(key, SandboxId)
-            shown[key] = replace(shown[key], observed_at=board.sandboxes[key].observed_at)
+        for key, row in delta.touched_sandboxes.items():
+            shown[key] = replace(shown[key], observed_at=row.observed_at)
         assert shown == dict(board.sandboxes)
         totals = board.totals()
         assert sum(n for _, n in totals.sandboxes) + totals.stale_sandboxes == len(shown)
@@ -316,7 +320,10 @@ def test_a_name_that_others_have_is_told_with_what_tells_it_apart() -> None:
 
 def test_a_delta_is_true_where_anything_of_it_changed() -> None:
     assert not BoardDelta()
-    assert BoardDelta(touched=(BOX,)) and BoardDelta(sandboxes_removed=(BOX,))
+    assert BoardDelta(touched_sandboxes={BOX: sandbox(0)}) and BoardDelta(
+        staleness=frozenset({"here"})
+    )
+    assert BoardDelta(touched_gateways={GATE: gateway(0)}) and BoardDelta(sandboxes_removed=(BOX,))
     assert BoardDelta(gateways=(gateway(0),)) and BoardDelta(sandboxes=(sandbox(0),))
 
 

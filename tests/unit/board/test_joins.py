@@ -99,9 +99,12 @@ class World:
 def told(delta: BoardDelta) -> object:
     """A delta in which the order of rows does not count."""
     rows = {row.id: row for row in delta.sandboxes}
-    return rows, set(delta.sandboxes_removed), delta.gateways, delta.events, set(delta.touched)
+    touched = (dict(delta.touched_gateways), dict(delta.touched_sandboxes))
+    gone = set(delta.sandboxes_removed)
+    return rows, gone, delta.gateways, delta.events, touched, delta.staleness
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 2**32 - 1))
 def test_joining_what_changed_is_joining_everything(seed: int) -> None:
@@ -135,7 +138,8 @@ def test_a_latency_alone_shows_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(own.id)
         return shown(own, ways)
 
-    monkeypatch.setattr("services.board.board.shown", counted)
+    for place in ("board", "comparison"):
+        monkeypatch.setattr(f"services.board.{place}.shown", counted)
     board.merge(Observation("a", at, (replace(GATEWAY, observed_at=at),), boxes))
     ways = (
         (replace(GATEWAY, latency_s=0.5), 1),

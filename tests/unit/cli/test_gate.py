@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.text.sanitize import printable
-from tui.cli.gate import GatedStream, gated
-from tui.cli.main import main
+from tui.cli.main import GatedStream, gated, main
 
 HOSTILE = "a\x1b]0;title\x07\x9b31mb\x08c\u202ed\u200be\ud800f\x85g\rh"
 

@@ -17,6 +17,7 @@ CHANGES = (
     (Region(0, 0, 5, 1), Region(30, 9, 4, 1)),
     (Region(2, 3, 20, 4), Region(21, 1, 3, 9)),
     (Region(39, 0, 1, 10),),
+    (Region(0, 0, 9, 1), Region(2, 4, 1, 1), Region(0, 9, 40, 1)),
     (Region(0, 0, 40, 10),),
 )
 
@@ -77,6 +78,9 @@ async def test_it_asks_for_the_changed_lines_of_changed_widgets() -> None:
         assert not numbered.asked, "nothing of it had changed"
         painted(ours, (Region(30, 8, 3, 1), Region(3, 4, 2, 2)), app)
         assert numbered.asked == [Region(0, 4, 20, 2)]
+        numbered.asked.clear()
+        painted(ours, (Region(3, 9, 2, 1), Region(3, 0, 2, 1), Region(4, 1, 2, 2)), app)
+        assert numbered.asked == [Region(0, 0, 20, 3), Region(0, 9, 20, 1)], "far apart: apart"
 
 
 async def test_what_is_covered_is_not_asked() -> None:

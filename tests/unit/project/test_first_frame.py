@@ -9,15 +9,21 @@ from pathlib import Path
 from services.terminal.transport.pty import PtyProcess
 
 ROOT = Path(__file__).parents[3]
-MOST = 185
+MOST = 153
 """Modules of ours. Take one away rather than add one: each is some tenths of a millisecond."""
 LATER = (
     "aiohttp",
+    "aiosqlite",
+    "hashlib",
     "httpcore",
     "httpx",
     "psutil",
     "pyte",
+    "sqlite3",
+    "tomllib",
     "websockets",
+    "services.journal.store",
+    "services.repair.attempts",
     "services.repair.machine",
     "services.repair.runner",
     "services.sources.local.actor",
@@ -25,11 +31,19 @@ LATER = (
     "services.terminal.emulator",
     "services.terminal.session",
     "services.terminal.transport",
+    "services.web",
+    "tui.cli.actions",
+    "tui.cli.completions",
     "tui.panel.log_screen",
+    "tui.panel.palette",
+    "widgets.dialogs.edit_text",
+    "widgets.dialogs.help",
     "widgets.log",
+    "widgets.panes.details",
+    "widgets.panes.first_steps",
     "widgets.terminal.view",
 )
-"""What only comes after it: sources, repair, shells, logs, the network."""
+"""What only comes after it: sources, repair, shells, logs, the network, dialogs, commands."""
 
 
 async def test_the_first_frame_loads_no_more_than_it_shows(tmp_path: Path) -> None:

@@ -73,6 +73,49 @@ def test_the_tests_that_import_it_decide(tmp_path: Path, number: int, outcome: s
     assert (root / "services" / "judge.py").read_text("utf-8") == source
 
 
+def test_where_no_test_imports_it_the_nearest_unit_tests_are_asked(tmp_path: Path) -> None:
+    for name, text in (
+        ("services/__init__.py", ""),
+        ("services/deep.py", ""),
+        ("services/lone.py", ""),
+        ("services/middle.py", "from services.deep import it\n"),
+        ("services/top.py", "from services.middle import it\n"),
+        ("tests/support/helper.py", "from services.middle import it\n"),
+        ("tests/unit/test_top.py", "from services.top import it\n"),
+        ("tests/unit/test_near.py", "from tests.support.helper import it\n"),
+        ("tests/unit/test_nearest.py", "from services.middle import it\n"),
+        ("tests/pilot/test_pilot.py", "from services.middle import it\n"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    folders = ["tests/unit", "tests/pilot"]
+    asked = importers(tmp_path, folders, ["tests/unit"])
+    assert asked["services.top"] == ("tests/unit/test_top.py",)
+    assert asked["services.middle"] == ("tests/unit/test_nearest.py", "tests/pilot/test_pilot.py")
+    assert asked["services.deep"] == (
+        "tests/unit/test_nearest.py",
+        "tests/unit/test_near.py",
+        "tests/unit/test_top.py",
+    )
+    assert asked["services.lone"] == ()
+    assert importers(tmp_path, folders)["services.deep"] == ()
+
+
+def test_where_there_is_no_test_a_mutant_lives(tmp_path: Path) -> None:
+    mutant = Mutant(Site("services.judge", 0), 1, "", "", "")
+    assert Runner(tmp_path).run(mutant, ()) == "survived"
+
+
+@pytest.mark.slow
+def test_slow_tests_are_not_asked(tmp_path: Path) -> None:
+    test = GOOD.replace("def test", "import pytest\n@pytest.mark.slow\ndef test")
+    root = tree(tmp_path, test)
+    (root / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", "utf-8")
+    mutant = mutate(SOURCE, Site("services.judge", 1))
+    assert Runner(root).run(mutant, ("tests/test_judge.py",)) == "survived"
+
+
 @pytest.mark.slow
 def test_a_mutant_that_never_ends_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -70,6 +70,7 @@ def test_what_is_missing_is_named(source: str, wrong: list[str]) -> None:
     assert [one for program in programs(source) for one in missing(program)] == wrong
 
 
+@pytest.mark.slow
 def test_programs_in_tests_import_what_exists() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}: {one}"

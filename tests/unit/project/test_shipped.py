@@ -69,6 +69,7 @@ def optional() -> set[str]:
     return set(PROJECT["optional-dependencies"]) - {"dev", "docs"}
 
 
+@pytest.mark.slow
 def test_what_the_panel_imports_is_declared() -> None:
     assert distributions(imported(*ROOMS)) <= declared() | declared(*optional())
 
@@ -79,6 +80,7 @@ def test_what_is_declared_is_imported() -> None:
     assert declared(*optional()) <= used
 
 
+@pytest.mark.slow
 def test_what_only_the_tests_import_is_declared_for_them() -> None:
     assert distributions(imported("tests")) <= declared() | declared("dev", *optional())
 

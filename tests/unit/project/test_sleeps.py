@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tokenize
 from functools import cache
 from pathlib import Path
@@ -67,6 +68,14 @@ def test_a_test_that_waits_for_time_says_why() -> None:
         or reason_behind(path, call).startswith(("type:", "noqa"))
     ]
     assert not silent
+
+
+def test_a_screen_is_waited_for_with_all_that_it_is_composed_of() -> None:
+    """A screen is in front before its widgets are made: `tests.support.waiting.on_screen`."""
+    hasty = re.compile(r"lambda: isinstance\([\w.]+\.screen,")
+    early = [path for path in TESTS if hasty.search(path.read_text("utf-8"))]
+    assert not early
+    assert hasty.search("until(lambda: " + "isinstance(stage.app.screen, Dialog))")
 
 
 def test_a_nap_is_seen_by_whatever_name(tmp_path: Path) -> None:

@@ -543,20 +543,24 @@ def states(walk: Walk) -> set[Attempt]:
     return walk.states
 
 
+@pytest.mark.slow
 def test_every_phase_can_be_reached(states: set[Attempt]) -> None:
     assert {state.state for state in states} == set(S) - {S.IDLE}
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_not_listed_changes_nothing(walk: Walk) -> None:
     assert not walk.moved
 
 
+@pytest.mark.slow
 def test_at_most_one_wake_and_four_primes(states: set[Attempt]) -> None:
     assert max(state.wakes for state in states) == 1
     assert min(state.wakes for state in states) == 0
     assert max(state.connects for state in states) == MAX_CONNECTS
 
 
+@pytest.mark.slow
 def test_what_every_step_keeps(walk: Walk) -> None:
     assert not walk.broken
 
@@ -596,6 +600,7 @@ def check_step(
         assert E.ABANDON not in effects or isinstance(event, Deadline)
 
 
+@pytest.mark.slow
 def test_deadlines_alone_end_every_state(states: set[Attempt]) -> None:
     for start in states:
         state, turns = start, 0

@@ -113,6 +113,7 @@ def test_secrets_are_masked_wherever_they_stand(shape: str, before: str) -> None
     assert SECRET not in redact(f"{before} {text}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

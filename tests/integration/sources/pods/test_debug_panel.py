@@ -12,7 +12,7 @@ from services.config.settings import Flags, load
 from services.sources.registry import open_sources
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.integration.sources.pods.test_pods_panel import kubernetes
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from widgets.dialogs.confirm import ConfirmDialog
 
@@ -25,7 +25,7 @@ async def test_yes_adds_it_and_opens_its_shell(tmp_path: Path, home: Path) -> No
         async with app.run_test(size=(120, 40)):
             await eventually(lambda: BOX in app.engine.board.sandboxes)
             app.confirmations.ask(BOX, "debug")
-            await eventually(lambda: isinstance(app.screen, ConfirmDialog))
+            await eventually(lambda: on_screen(app, ConfirmDialog))
             await eventually(lambda: bool(app.screen.query("#confirm-yes")))
             assert not one.api.added
             yes = app.screen.query_one("#confirm-yes", Button)

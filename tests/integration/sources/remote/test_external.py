@@ -159,7 +159,10 @@ async def test_what_is_wrong_with_a_row_is_named(rows: str, said: str, tmp_path:
     assert any(said in one.said for one in found if not one.ok), found
 
 
-async def test_a_program_that_stays_is_ended(tmp_path: Path) -> None:
+async def test_a_program_that_stays_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "LEAVE_S", 0.5)  # it stays however long it is waited for
     code = "hello()\nos.close(0)\ntime.sleep(600)\n"
     async with asyncio.timeout(40):
         found = await SourceCheck(program(tmp_path, code)).run()

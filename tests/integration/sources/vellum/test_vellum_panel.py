@@ -22,7 +22,7 @@ from services.sources.registry import open_sources
 from tests.support.clock import settle
 from tests.support.vellum import ID, RENEWED, SANDBOX, Ground, Peer, serving, token_text
 from tests.support.vellum_processes import Processes
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
@@ -142,7 +142,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             names = [entry.text for entry in PanelCommands(app.screen)._entries()]
             assert "Re-issue the credential of Stub One…" in names
             await pilot.press("a")
-            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            await until(pilot, lambda: on_screen(app, ConfirmDialog))
             assert "stub-1" in str(app.screen.query_one("#confirm-target").render())
             assert "signed out" in str(app.screen.query_one("#confirm-words").render())
             await until(pilot, lambda: app.focused is not None and app.focused.id == "confirm-no")
@@ -153,7 +153,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
             assert app.engine.latest_attempt(SANDBOX) == before
             await pilot.click("#repair-confirm")
-            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            await until(pilot, lambda: on_screen(app, ConfirmDialog))
             await pilot.press("y")
             await until(pilot, lambda: app.engine.latest_attempt(SANDBOX) != before and ended(app))
             attempt = app.engine.latest_attempt(SANDBOX)
@@ -214,7 +214,7 @@ async def test_the_offer_belongs_to_its_own_assistant_and_stale_results_show_now
             await pilot.press("up")
             await until(pilot, lambda: app.query_one("#repair-offer").display)
             await pilot.press("a")
-            await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+            await until(pilot, lambda: on_screen(app, ConfirmDialog))
             target = str(app.screen.query_one("#confirm-target").render())
             assert target.startswith("Stub One (stub-1,")
             assert ground.called() == []

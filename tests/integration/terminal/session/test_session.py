@@ -25,10 +25,10 @@ from services.terminal.session.recording import (
     read_recording,
 )
 from services.terminal.session.scheduler import ParseScheduler
-from services.terminal.session.session import ShellSession
+from services.terminal.session.session import ANSWER_S, ShellSession
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.integration.terminal.transport.test_pty import BASH, ENV
-from tests.support.clock import settle
+from tests.support.clock import FakeClock, settle
 from tests.support.shells import (
     BOX,
     DEAF,
@@ -380,6 +380,25 @@ async def test_a_view_that_fails_does_not_stop_the_shell(gateway: RunningGateway
         await eventually(lambda: PROMPT in screen.fed)
         session.type(b"exit\r")
         assert (await task).state is ShellState.ENDED
+
+
+async def test_a_key_is_answered_for_a_moment(gateway: RunningGateway) -> None:
+    clock = FakeClock()
+    session = ShellSession(
+        "s",
+        BOX,
+        gateway.transport(),
+        RecordingScreen(),
+        clock=clock,
+        scheduler=ParseScheduler(),
+        on_change=lambda _: None,
+        on_paint=lambda: None,
+    )
+    seen = [session.answering]
+    session.type(b"x")
+    seen.append(session.answering)
+    await clock.advance(ANSWER_S)
+    assert [*seen, session.answering] == [False, True, False]
 
 
 async def test_after_the_end_nothing_is_sent_and_nothing_changes(gateway: RunningGateway) -> None:

@@ -16,9 +16,11 @@ from services.clock import SystemClock
 from services.config.sources import ArgoTable, CentmlTable, KubernetesTable
 from services.errors import ShellError
 from services.models import SandboxId, ShellState
+from services.sources.pods import remote_cleanup, second_terminal
 from services.sources.pods.source import open_argo, open_centml, open_kubernetes
 from services.sources.protocol.source import OpenSource
 from services.sources.terminal.source import open_terminal
+from services.terminal.exec import runner
 from services.terminal.exec.requests import (
     ExecOutput,
     ExecRequest,
@@ -26,6 +28,7 @@ from services.terminal.exec.requests import (
     ShellChoice,
     collect_output,
 )
+from services.terminal.transport import websocket
 from services.terminal.transport.base import Transport
 from tests.integration.sources.pods.test_centml_source import signed_in
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
@@ -133,7 +136,9 @@ async def test_a_cut_is_never_a_code(kind: str, how: str, tmp_path: Path, home: 
 
 
 @every
-async def test_a_frozen_line_ends_at_the_deadline(kind: str, tmp_path: Path, home: Path) -> None:
+async def test_a_frozen_line_ends_at_the_deadline(
+    kind: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     word = f"wd-{os.urandom(8).hex()}"
     async with behind(kind, tmp_path, home) as one:
         request = ExecRequest(("sh", "-c", "echo u''p; sleep 300", word), timeout_s=4)
@@ -141,6 +146,10 @@ async def test_a_frozen_line_ends_at_the_deadline(kind: str, tmp_path: Path, hom
             async with aclosing(one.source.actor.exec(one.sandbox, request)) as events:  # type: ignore[type-var]
                 assert b"up" in (await _first(events)).data
                 one.weather.freeze()
+                # Nothing comes through any more, however long it is waited for.
+                for module in (remote_cleanup, second_terminal, runner):
+                    monkeypatch.setattr(module, "KILL_LIMIT_S", 1.0)
+                monkeypatch.setattr(runner, "STATUS_S", 0.2)
                 left = await collect_output(events)
         assert left.code is None and "may still run" in left.reason
         one.weather.thaw()
@@ -246,8 +255,9 @@ async def test_a_pasted_megabyte_arrives_whole(kind: str, tmp_path: Path, home: 
 
 @every
 async def test_a_close_that_never_arrives_holds_nobody(
-    kind: str, tmp_path: Path, home: Path
+    kind: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.3)
     async with behind(kind, tmp_path, home) as one:
         one.weather.swallow_close = True
         shell = one.shell()

@@ -110,6 +110,7 @@ ACTIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(ACTIONS, max_size=25))
 def test_whatever_comes_nothing_is_sent_but_what_reads_and_seldom(

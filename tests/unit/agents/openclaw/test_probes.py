@@ -85,6 +85,7 @@ def test_a_start_that_contradicts_itself_is_no_known_word(
     assert found.word not in ("started", "starting", "draining")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.integers(100, 599))
 def test_any_answer_is_read_or_refused(fields: dict[str, object], status: int) -> None:
     answer = reply(fields, status)

@@ -258,6 +258,7 @@ def test_any_text_is_a_frame_or_none(data: bytes | str) -> None:
     decode_frame(data)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(READS)), VALUES | st.dictionaries(st.text(max_size=8), VALUES))
 def test_any_answer_is_read_or_left(method: str, payload: object) -> None:
     told = everything()
@@ -265,6 +266,7 @@ def test_any_answer_is_read_or_left(method: str, payload: object) -> None:
     assert after is told or after.at[method] == 2.0
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_an_answer_with_any_field_replaced_is_read_or_left(data: st.DataObject) -> None:
     method = data.draw(st.sampled_from([one for one in READS if one in RECORDED]))

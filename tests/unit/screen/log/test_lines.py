@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def test_what_is_moved_away_is_as_wide_as_asked(text: str, cells: int) -> None:
     assert width_of(text) <= cells or cells <= width_of(text[:gone]) <= cells + 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 900), max_size=30), st.sampled_from([None, 20]))
 def test_the_newest_are_kept_and_rows_matches_and_numbers_agree(
     batches: list[int], width: int | None

@@ -88,3 +88,12 @@ def test_a_list_of_names_finds_any_of_them() -> None:
     assert not narrows("alder", "alder | b")
     quoted = matcher('"a | b"')
     assert quoted is not None and quoted("x a | b y") and not quoted("a b")
+
+
+@settings(deadline=None)
+@given(st.text('ab "!|', max_size=10), st.lists(st.text("ab ", max_size=6), max_size=12))
+def test_many_are_judged_as_each_is(text: str, hays: list[str]) -> None:
+    judge = matcher(text)
+    if judge is not None:
+        expected = [at for at, hay in enumerate(hays) if judge(hay)]
+        assert judge.among(range(len(hays)), hays.__getitem__) == expected

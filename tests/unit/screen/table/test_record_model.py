@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from widgets.table.record_model import Aside, RecordModel
+from widgets.table.record_model import Aside, Overlay, RecordModel
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def test_a_renewal_replaces_records_and_nothing_else() -> None:
     m.set_sort(lambda b: -b.rank)
     before = m.visible
     read.clear()
-    m.renew([Box("a", 3, "red"), Box("stranger")])
+    m.renew({"a": Box("a", 3, "red"), "stranger": Box("stranger")})
     assert m.record("a") == Box("a", 3, "red") and "stranger" not in m and m.total == 2
     assert m.visible is before and read == []
     assert m.rearrange() and list(m.visible) == ["a", "b"]
@@ -226,3 +226,36 @@ def test_a_key_let_go_moves_no_row_unless_only_its_being_held_showed_it() -> Non
     m.reconcile([Box("b")], held={"b"})
     assert list(m.visible) == ["b", "c"], "shown since it is held"
     assert m.release(()) and list(m.visible) == ["c"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.integers(0, 30), max_size=6), max_size=8), st.data())
+def test_what_arrives_in_order_stands_as_if_it_were_sorted(
+    arrivals: list[list[int]], data: st.DataObject
+) -> None:
+    m = model(order=lambda b: b.rank)
+    known: dict[str, int] = {}
+    for ranks in arrivals:
+        gone = data.draw(st.lists(st.sampled_from(sorted(known)), unique=True)) if known else []
+        new = [Box(f"{len(known)}-{at}-{rank}", rank) for at, rank in enumerate(ranks)]
+        m.reconcile(new, gone)
+        known = {key: rank for key, rank in known.items() if key not in gone}
+        known |= {box.name: box.rank for box in new}
+        assert list(m.visible) == sorted(known, key=lambda key: known[key])
+        assert [m.row(key) for key in m.visible] == list(range(len(known)))
+
+
+def test_an_overlay_is_shown_and_found_and_goes_without_a_trace() -> None:
+    m = model()
+    m.reconcile([Box("a", text="red"), Box("b", text="red"), Box("c")])
+    late = {box: replace(box, text=f"{box.text} (late)") for box in map(m.record, "ab") if box}
+    overlay: Overlay[Box] = Overlay(
+        lambda box: late.get(box, box), lambda box: "late" if box in late else ""
+    )
+    assert not m.set_overlay(overlay), "without a filter nothing moves"
+    assert [m.record(key) for key in "ac"] == [Box("a", text="red (late)"), Box("c")]
+    assert m.set_filter("late") and list(m.visible) == ["a", "b"]
+    assert not m.set_filter("red late")
+    assert m.set_filter("!late") and list(m.visible) == ["c"]
+    assert m.set_overlay(None) and list(m.visible) == ["a", "b", "c"]
+    assert m.record("a") == Box("a", text="red")

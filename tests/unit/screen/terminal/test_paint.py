@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,7 @@ from widgets.terminal.frame_pacing import FramePacing
 from widgets.terminal.links import link_at
 from widgets.terminal.paint import (
     Painter,
+    RowStrip,
     cell_at,
     draw_cursor,
     highlight,
@@ -158,6 +160,26 @@ def test_a_strip_is_made_once_until_the_row_changes(painter: Painter) -> None:
     assert painter.strip(line, 10) is not again
 
 
+def test_a_strip_the_compositor_took_whole_goes_without_the_garbage_collector(
+    painter: Painter,
+) -> None:
+    def strips() -> int:
+        return sum(isinstance(each, RowStrip) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = strips()
+        for _ in range(10):
+            strip = painter.strip(row("text"), 10)
+            assert strip.divide([10]) == [strip]
+            assert [part.text for part in strip.divide([2, 10])] == ["te", "xt      "]
+        del strip
+        assert strips() == before
+    finally:
+        gc.enable()
+
+
 def test_a_new_palette_makes_strips_anew(painter: Painter) -> None:
     line = GivenRow([("x", CellStyle(foreground=1))])
     first = painter.strip(line, 4)
@@ -166,6 +188,7 @@ def test_a_new_palette_makes_strips_anew(painter: Painter) -> None:
     assert colours_of(looks(painter.strip(line, 4))[0][1])[0] == 0xABCDEF
 
 
+@pytest.mark.slow
 def test_equal_styles_of_different_objects_never_mix(painter: Painter) -> None:
     for value in range(50_000):
         style = CellStyle(foreground=RGB | value)

@@ -294,6 +294,7 @@ def test_only_one_that_sleeps_is_ever_woken() -> None:
     assert {row[0] for row in woken} == {"3"}
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -161,6 +161,7 @@ def texts(value: object) -> Iterator[str]:
             yield from texts(item)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     st.lists(DELTAS, max_size=3),
@@ -220,6 +221,7 @@ async def _drained(stream: FarStream) -> None:
             return
 
 
+@pytest.mark.slow
 def test_a_flood_of_deltas_is_bounded_in_rows() -> None:
     clock = FakeClock(NOW)
     mirror = Mirror("box", GatewayId("box", "box"), clock)

@@ -382,6 +382,7 @@ evidence = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(evidence)
 def test_any_evidence_has_a_meaning_and_can_be_shown(seen: AssistantEvidence) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 from services.board import pollers
 from services.repair.limits import Limits
 from services.sources.vellum import limits as ours
@@ -22,6 +24,7 @@ def closure(module: str) -> set[str]:
     return {module, *(name.removeprefix(prefix) for name in reached if name.startswith(prefix))}
 
 
+@pytest.mark.slow
 def test_looking_cannot_reach_acting() -> None:
     """Invariant 2: nothing that ticks can spawn, renew, mint on its own or write."""
     reached = closure("observer")

@@ -110,6 +110,7 @@ def test_no_secret_is_kept() -> None:
     assert "s3cret" not in repr(parse({"assistants": [raw]}))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(json_values)
 def test_nothing_in_a_lockfile_raises(raw: object) -> None:

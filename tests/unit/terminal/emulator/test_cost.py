@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import pytest
@@ -44,6 +45,18 @@ MOST = 2 * (LINES + 8) * LINES * (COLUMNS + 32)
 """More than any one sequence may cost: a REP that scrolls the region once a line."""
 
 
+def test_a_line_of_the_scrollback_is_little_to_the_garbage_collector() -> None:
+    emulator = Emulator(COLUMNS, LINES)
+    line = "".join(f"{C}3{colour}mword" for colour in range(8)) + f"{C}m\r\n"
+    gc.collect()
+    before = len(gc.get_objects())
+    emulator.feed((line * 2000).encode())
+    gc.collect()
+    assert emulator.history_size > 1900
+    assert len(gc.get_objects()) - before < 4 * 2000
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_parsing_stops_at_its_limit_and_goes_on_where_it_stopped(state: str) -> None:
     for sent in SENT:

@@ -65,6 +65,7 @@ def test_long_sessions_agree(seed: int) -> None:
     assert_agrees(data, columns, lines, pieces(data, seed, 60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(payloads.GENERATED))
 def test_bench_payloads_are_drawn_right(name: str) -> None:
     data = payloads.GENERATED[name](15_000)

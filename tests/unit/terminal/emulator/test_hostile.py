@@ -92,6 +92,7 @@ def test_an_answer_never_repeats_what_it_was_sent() -> None:
     assert b"\r" not in joined and b"\n" not in joined
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flood",
     [
@@ -127,6 +128,7 @@ def test_memory_stays_flat_under_a_flood(flood: bytes) -> None:
     assert grown < 8_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "odd",
     [
@@ -162,6 +164,7 @@ def test_an_endless_string_is_swallowed_and_ends() -> None:
     assert emulator.title == ""
 
 
+@pytest.mark.slow
 def test_history_of_ten_thousand_coloured_lines_is_small() -> None:
     tracemalloc.start()
     try:

@@ -45,6 +45,7 @@ def state(emulator: Emulator) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", KINDS)
 def test_slices_end_where_one_step_would(kind: str, seed: int) -> None:
@@ -88,6 +89,7 @@ def test_what_the_screen_shows_is_right_at_once_and_numbers_stay() -> None:
     assert sliced.history_size == whole.history_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"), [(80, 79), (200, 20), (20, 200), (400, 5), (5, 400), (400, 2)]
 )

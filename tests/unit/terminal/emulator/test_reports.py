@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from services.terminal.emulator import Emulator
+from services.terminal.emulator.reports import _TITLES_KEPT
 
 C = "\x1b["
 ST = "\x1b\\"
@@ -109,6 +110,35 @@ ANSWERS: list[tuple[str, str, str]] = [
     ),
     ("special colour", "\x1b]5;0;#abc\x07\x1b]5;0;?\x07", "\x1b]5;0;rgb:a0a0/b0b0/c0c0\x07"),
     (
+        "special colours reset",
+        "\x1b]5;0;#abc;1;#def\x07\x1b]105;0\x07\x1b]5;0;?;1;?\x07",
+        "\x1b]5;0;rgb:e5e5/e5e5/e5e5\x07\x1b]5;1;rgb:d0d0/e0e0/f0f0\x07",
+    ),
+    (
+        "all special colours reset, no other",
+        "\x1b]5;0;#abc;4;#def\x07\x1b]4;1;#fff\x07\x1b]105\x07\x1b]5;0;?;4;?\x07\x1b]4;1;?\x07",
+        "\x1b]5;0;rgb:e5e5/e5e5/e5e5\x07\x1b]5;4;rgb:e5e5/e5e5/e5e5\x07"
+        "\x1b]4;1;rgb:f0f0/f0f0/f0f0\x07",
+    ),
+    (
+        "one colour reset, no other",
+        "\x1b]4;1;#fff;2;#fff\x07\x1b]104;1;x\x07\x1b]4;1;?;2;?\x07",
+        "\x1b]4;1;rgb:cdcd/0000/0000\x07\x1b]4;2;rgb:f0f0/f0f0/f0f0\x07",
+    ),
+    (
+        "all indexed colours reset, not the foreground",
+        "\x1b]10;#111\x07\x1b]5;0;#abc\x07\x1b]104\x07\x1b]10;?\x07\x1b]5;0;?\x07",
+        "\x1b]10;rgb:1010/1010/1010\x07\x1b]5;0;rgb:1010/1010/1010\x07",
+    ),
+    (
+        "special colours by 4",
+        "\x1b]4;256;#abc\x07\x1b]5;0;?\x07",
+        "\x1b]5;0;rgb:a0a0/b0b0/c0c0\x07",
+    ),
+    ("no sixth special colour", "\x1b]5;5;#abc;4;#abc\x07\x1b]5;5;?\x07", ""),
+    ("attributes of another kind", f"{C}1c{C}>1c{C}=1c{C}>1q{C}2x", ""),
+    ("DECREQTPARM solicited", f"{C}1x", f"{C}3;1;1;128;128;1;0x"),
+    (
         "special colour by 4",
         "\x1b]4;256;#abc\x07\x1b]4;256;?\x07",
         "\x1b]4;256;rgb:a0a0/b0b0/c0c0\x07",
@@ -205,3 +235,15 @@ def test_colours_that_are_asked_for_are_those_of_the_theme_of_this_moment() -> N
     emulator.palette = {256: 0x999999}
     emulator.feed(b"\x1b]10;?\x07")
     assert said == [b"\x1b]10;rgb:9999/9999/9999\x07"]
+
+
+def test_only_so_many_titles_are_kept() -> None:
+    emulator = Emulator(20, 5)
+    for number in range(_TITLES_KEPT + 1):
+        emulator.feed(f"\x1b]2;t{number}\x07{C}22;2t".encode())
+    found = []
+    for _ in range(_TITLES_KEPT + 1):
+        emulator.feed(f"{C}23;2t".encode())
+        found.append(emulator.title)
+    kept = [f"t{number}" for number in reversed(range(_TITLES_KEPT))]
+    assert found == [*kept, kept[-1]]

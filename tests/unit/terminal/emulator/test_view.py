@@ -133,6 +133,16 @@ def test_damage_is_the_rows_that_changed_since_last_asked() -> None:
     assert emulator.take_damage() is None
 
 
+@pytest.mark.parametrize("count", range(1, 9))
+def test_rows_that_scrolled_around_are_damaged(count: int) -> None:
+    emulator = Emulator(10, 4)
+    emulator.feed(b"a\r\nb\r\nc\r\nd")
+    assert emulator.take_damage() is None
+    emulator.feed(b"\x1b[1m" + b"\r\n\x1b[m" * count)
+    assert emulator.take_damage() == frozenset(range(4))
+    assert [line.rstrip() for line in emulator.display] == [*"abcd", *[""] * count][-4:]
+
+
 def test_what_a_view_keeps_on_a_row_goes_when_the_row_changes() -> None:
     emulator = Emulator(10, 3)
     emulator.feed(b"one\r\ntwo\r\nthree")

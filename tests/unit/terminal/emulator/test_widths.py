@@ -64,6 +64,7 @@ def test_the_table_is_the_layout_librarys_code_point_by_code_point() -> None:
     assert ranges(width_table.WIDENED) == {ord(char) for char in theirs.narrow_to_wide}
 
 
+@pytest.mark.slow
 def test_every_character_takes_the_columns_the_view_gives_it() -> None:
     clusters = Clusters()
     wrong = []

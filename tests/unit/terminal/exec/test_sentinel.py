@@ -85,6 +85,7 @@ ARGUMENTS = st.text(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(ARGUMENTS, min_size=1, max_size=4))
 def test_every_argument_reaches_the_command_as_it_is(words: list[str]) -> None:
     argv = ["printf", "%s|", *words]

@@ -71,6 +71,7 @@ def test_a_flood_keeps_its_end_from_a_line_start() -> None:
     assert not buffer.skipping
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from([40, 700, 9000]), st.booleans())
 def test_a_scan_ahead_finds_what_a_scan_at_once_would(seed: int, size: int, takes: bool) -> None:
@@ -101,6 +102,22 @@ def test_little_is_never_skipped() -> None:
     buffer.append(b"x" * KEPT_BYTES)
     buffer.skip()
     assert (len(buffer), buffer.skipped) == (KEPT_BYTES, 0)
+
+
+def test_a_flood_that_only_faltered_keeps_no_mib_waiting() -> None:
+    now = 0.0
+    buffer = OutputBuffer(lambda: now)
+    buffer.append(b"line\n" * LIMIT_BYTES)
+    everything(buffer)
+    skipped = buffer.skipped
+    buffer.append(b"line\n" * (LIMIT_BYTES // 10))
+    assert buffer.skipped > skipped
+    assert len(buffer) < 2 * KEPT_BYTES
+    everything(buffer)
+    skipped = buffer.skipped
+    now = 2.0
+    buffer.append(b"line\n" * (LIMIT_BYTES // 10))
+    assert (buffer.skipping, buffer.skipped) == (False, skipped)
 
 
 def test_a_sequence_fed_by_half_before_a_skip_still_counts() -> None:

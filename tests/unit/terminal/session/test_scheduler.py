@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import pairwise
 from time import perf_counter
 
 from services.terminal.session.scheduler import BUDGET_S, CHUNK_BYTES, ParseScheduler
@@ -15,7 +16,7 @@ class Shell:
 
     def __init__(self, waiting: int, seconds_a_kib: float = 0.0) -> None:
         self.waiting = waiting
-        self.skipping = False
+        self.skipping = self.answering = False
         self.parsed: list[int] = []
         self.painted: list[float] = []
         self.caught_up = 0
@@ -84,6 +85,41 @@ async def test_a_flood_is_painted_half_as_often() -> None:
     assert len(shell.painted) <= took * 30 + 2
 
 
+async def test_a_flood_is_painted_as_often_as_calm_output_while_a_key_is_answered() -> None:
+    scheduler, shell = ParseScheduler(), Shell(10_000_000, 0.00005)
+    shell.skipping = shell.answering = True
+    scheduler.add(shell)
+
+    def painted_soon_again() -> bool:
+        shell.waiting = 10_000_000
+        scheduler.wake()
+        return any(later - before < 1 / 30 for before, later in pairwise(shell.painted))
+
+    await eventually(painted_soon_again)
+    await scheduler.remove(shell)
+    assert all(later - before > 1 / 61 for before, later in pairwise(shell.painted))
+
+
+async def test_a_key_passes_through_many_tasks_between_two_slices() -> None:
+    scheduler, flood = ParseScheduler(), Shell(10_000_000, 0.004)
+    scheduler.add(flood)
+    scheduler.wake()
+    await eventually(lambda: len(flood.parsed) > 10)
+    queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(8)]
+
+    async def hand_on(taken: asyncio.Queue[str], given: asyncio.Queue[str]) -> None:
+        given.put_nowait(await taken.get())
+
+    tasks = [asyncio.create_task(hand_on(*pair)) for pair in pairwise(queues)]
+    await asyncio.sleep(0)  # a turn of the loop: all of them wait
+    before = len(flood.parsed)
+    queues[0].put_nowait("x")
+    assert await queues[-1].get() == "x"
+    assert len(flood.parsed) - before <= 2
+    await asyncio.gather(*tasks)
+    await scheduler.remove(flood)
+
+
 async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
     scheduler, shell = ParseScheduler(), Shell(10_000_000, 0.00008)
     shell.skipping = True
@@ -100,12 +136,12 @@ async def test_a_flood_is_painted_once_the_newest_of_it_is_parsed() -> None:
     scheduler.add(shell)
     scheduler.wake()
     async with asyncio.timeout(60):
-        while len(parsed) < 8:
+        while len(parsed) < 8 or max(parsed) < 64 * 1024:
             await asyncio.sleep(0)  # a turn of the loop, in which the pump does its work
             scheduler.wake()
     await scheduler.remove(shell)
     assert shell.caught_up >= len(parsed)
-    # All of a frame takes some 5 ms; on a machine that is busy the last ones may be cut short.
+    # All of a frame takes some 5 ms; on a machine that is busy many are cut short.
     assert max(parsed) == 64 * 1024
     assert min(parsed) > 0
 
