@@ -86,6 +86,18 @@ def button(app: App[None], name: str) -> ActionButton:
     return app.query_one(f"#repair-{name}", ActionButton)
 
 
+async def test_a_bar_that_is_being_closed_takes_what_it_is_told() -> None:
+    app = Host()
+    async with app.run_test():
+        bar = app.query_one(RepairBar)
+        bar._closing = True
+        bar.show(box(), attempt(), {})
+        assert not bar.query("#repair-words")
+        bar._closing = False
+        bar.show(box(), attempt(), {})
+        assert bar.query("#repair-words")
+
+
 async def test_buttons_carry_the_sandbox_shown_when_they_were_pressed() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:

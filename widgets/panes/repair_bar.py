@@ -165,9 +165,7 @@ class RepairBar(Vertical):
 
     def _mount_lines(self) -> bool:
         """Whether the lines below the name are there, which are for a sandbox alone."""
-        if not self.query_children("#repair-words"):
-            if self._sandbox is None:
-                return False
+        if self._sandbox is not None and not self.query_children("#repair-words"):
             asks = Static(styled("! only you can decide:", "warn"), id="repair-asks")
             self.mount(
                 Static(id="repair-reason", markup=False),
@@ -175,7 +173,7 @@ class RepairBar(Vertical):
                 Horizontal(asks, self._confirm, id="repair-offer"),
                 Static(id="repair-words", markup=False),
             )
-        return True
+        return bool(self.query_children("#repair-words"))  # a bar that is closing mounts nothing
 
     @property
     def _buttons(self) -> tuple[str, ...]:
