@@ -214,6 +214,7 @@ class ExecServer:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
+            vars(child)["_transport"].close()  # what outlives its group may hold the pipes
 
 
 def _default_signals() -> None:

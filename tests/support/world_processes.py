@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from services.clock import SystemClock
 from services.models import SandboxId
@@ -37,6 +39,29 @@ def needed_world(root: Path) -> Iterator[World]:
         lease.close()
         assert end_all(made)
         until(no_children)
+
+
+def children_with(word: str) -> list[psutil.Process]:
+    """Living children of this process with this word in their command line.
+
+    Other tests' servers are children too, and some of them end meanwhile.
+    """
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any(word in part for part in one.cmdline()):
+                found.append(one)
+    return found
+
+
+def child_names() -> list[str]:
+    """Names of the living children of this process."""
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one.name())
+    return found
 
 
 def no_children() -> bool:

@@ -8,10 +8,9 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import psutil
-
 from tests.support.page_server import NOWHERE, looking, page_server, panel_of
 from tests.support.waiting import eventually
+from tests.support.world_processes import child_names, children_with
 
 DRAWN = b"far"
 QUEUES = b"queues"
@@ -19,11 +18,7 @@ QUEUES = b"queues"
 
 def panels() -> set[int]:
     """Panels that this process has started and that are still there."""
-    return {
-        one.pid
-        for one in psutil.Process().children()
-        if one.status() != psutil.STATUS_ZOMBIE and "wakedeck.py" in " ".join(one.cmdline())
-    }
+    return {one.pid for one in children_with("wakedeck.py")}
 
 
 def quick(folder: Path) -> tuple[str, ...]:
@@ -40,7 +35,7 @@ def started(folder: Path) -> int:
 
 def quick_ones() -> int:
     """How many of those are there; a worker may keep other children."""
-    return sum(one.name() in ("sh", "cat") for one in psutil.Process().children())
+    return sum(name in ("sh", "cat") for name in child_names())
 
 
 async def test_a_panel_is_drawn_resized_and_ends_with_its_page(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
 import pytest
 
 from services.models import GatewayState
@@ -19,6 +18,7 @@ from tests.support import sshd
 from tests.support.remote import LiveRemote, live_remote, program
 from tests.support.sshd import SshHost, ssh_host
 from tests.support.waiting import eventually
+from tests.support.world_processes import children_with
 
 pytestmark = pytest.mark.kit("sshd")
 SERVED = "hello()\nrows('alpha')\nfor _ in incoming(): pass\n"
@@ -163,11 +163,7 @@ async def test_a_link_that_stalls(
     monkeypatch.setattr(session, "PING_S", 0.4)
     async with live_remote(host.argv(served(tmp_path)), tmp_path / "locks") as box:
         await comes_back(box)
-        ssh = next(
-            one
-            for one in psutil.Process().children()
-            if one.name() == "ssh" and str(host.config) in one.cmdline()
-        )
+        ssh = next(one for one in children_with(str(host.config)) if one.name() == "ssh")
         ssh.send_signal(signal.SIGSTOP)
         way = await box.way(lambda one: one.state is not GatewayState.READY)
         assert way.state is GatewayState.HUNG and "no sign of life" in way.reason

@@ -33,6 +33,7 @@ from tests.support.vellum import (
     until,
 )
 from tests.support.waiting import eventually
+from tests.support.world_processes import children_with
 
 STARTS = (503, {"status": "starting"})
 
@@ -426,8 +427,7 @@ async def test_closing_the_actor_leaves_a_renewal_alone(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await source.actor.close()
-        # Other tests' servers are children of this process too.
-        (child,) = (one for one in psutil.Process().children() if "refresh" in one.cmdline())
+        (child,) = children_with("refresh")
         (tmp_path / "go").touch()
         await until(lambda: RENEWED in s.ground.token.read_text())
         # The panel may live on without this source: its ended child is collected.
