@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -41,7 +42,9 @@ from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import ZoomRequested
 
 CHORD = "ctrl+]"
-TICK_S = 0.9
+TICK_S = 1.0
+LOOK_GRACE_S = 0.15
+"""How much longer than a second ages wait for a look, which renews them in the same paint."""
 RELEASE_EVERY_S = 30.0
 
 
@@ -54,7 +57,7 @@ class Dashboard(PaneScreen):
         super().__init__(id="dashboard")
         self.context = context
         self.selected: SandboxId | None = None
-        self._ticked = 0.0
+        self._next_tick: asyncio.TimerHandle | None = None
 
     @property
     def shell_controller(self) -> ShellController:
@@ -86,7 +89,6 @@ class Dashboard(PaneScreen):
         self.set_class(self.context.settings.production, "-production")
         self.focus_pane(Pane.SANDBOXES)
         self.context.view_state.restore(self)
-        self.set_interval(1.0, self._tick_if_due)
         self.set_interval(RELEASE_EVERY_S, gc_control.clear_styles_cache)
         self.tick()
         if self.context.first_start:
@@ -146,7 +148,7 @@ class Dashboard(PaneScreen):
             ),
             self._show_counts,
             self._draw_repair,
-            self.tick,
+            lambda: self.tick(TICK_S + LOOK_GRACE_S),
         )
 
     def _show_counts(self) -> None:
@@ -156,10 +158,10 @@ class Dashboard(PaneScreen):
     def show_queue(self, snapshot: QueueSnapshot) -> None:
         """The queue of the selected sandbox."""
         if snapshot.sandbox == self.selected:
-            self.query_one(QueuePane).show(
-                snapshot, name=self.context.engine.name_of(snapshot.sandbox)
-            )
-            self._update_empty_states()
+            pane = self.query_one(QueuePane)
+            pane.show(snapshot, name=self.context.engine.name_of(snapshot.sandbox))
+            if not pane.table.total:
+                self._update_empty_states()
 
     def show_events(self, told: Sequence[Event]) -> None:
         """More for the timeline."""
@@ -178,22 +180,26 @@ class Dashboard(PaneScreen):
         """A shell's new state."""
         self.shell_controller.update_shell(shell)
 
-    def _tick_if_due(self) -> None:
-        """A look that has just come in has repainted the ages already."""
-        if self.context.clock.monotonic() - self._ticked >= TICK_S:
-            self.tick()
-
-    def tick(self) -> None:
-        """Another second: only ages are repainted."""
+    def tick(self, within_s: float = TICK_S) -> None:
+        """Another second: only ages are repainted, and again after `within_s`."""
         now = self.context.clock.now()
-        self._ticked = self.context.clock.monotonic()
+        self._schedule_tick(within_s)
         panes = (SandboxPane, GatewayPane, QueuePane, EventPane, RepairController)
         tell_each(
             *(lambda pane=pane: self.query_one(pane).tick(now) for pane in panes),
             self._draw_header,
-            lambda: self.context.terminal_bell.tick(self._ticked),
+            lambda: self.context.terminal_bell.tick(self.context.clock.monotonic()),
             self._update_empty_states,
         )
+
+    def _schedule_tick(self, within_s: float) -> None:
+        self.on_unmount()
+        self._next_tick = asyncio.get_running_loop().call_later(within_s, self.tick)
+
+    def on_unmount(self) -> None:
+        """No more ticks."""
+        if self._next_tick is not None:
+            self._next_tick.cancel()
 
     def _update_empty_states(self) -> None:
         """Say in every empty pane why it is so."""

@@ -7,11 +7,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from services.board.beat import HOLD_S, Beat, Together
 from services.board.board import Board
 from services.board.comparison import ROWS_AT_ONCE
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter, VoidLook
-from services.board.poller import Poller, ProbeFailure
+from services.board.poller import JITTER, Poller, ProbeFailure
 from services.clock import Clock
 from services.errors import WakedeckError, unforeseen
 from services.models import Observation, QueueSnapshot, SandboxId
@@ -57,11 +58,13 @@ class Pollers:
         self._loaded: SandboxId | None = None
         self._queue_problem = ""
         self._meter = meter = meter or LagMeter()
+        self._together = Together(self._is_awaited)
+        self._jitter, self._beat = jitter, Beat()
         self._sources: dict[str, Poller[Observation]] = {
             key: Poller(
                 f"observe {key}",
                 partial(_observe, observer),
-                self._merge,
+                self._merge_together,
                 source=key,
                 clock=clock,
                 interval_s=intervals.get(key, 1.0),
@@ -70,6 +73,7 @@ class Pollers:
                 jitter=jitter,
                 meter=meter,
                 limit_s=PROBE_LIMIT_S,
+                beat=self._beat,
                 prepare=self._prepare,
             )
             for key, observer in self._observers.items()
@@ -77,7 +81,7 @@ class Pollers:
         self._queue: Poller[QueueSnapshot | None] = Poller(
             "queue on screen",
             self._poll_queue,
-            self._queue_polled,
+            lambda result: self._together.hand_over(partial(self._queue_polled, result)),
             source="queue",
             clock=clock,
             interval_s=QUEUE_S,
@@ -85,6 +89,7 @@ class Pollers:
             longest_s=RETRY_S,
             jitter=jitter,
             meter=meter,
+            beat=self._beat,
         )
 
     @property
@@ -94,15 +99,20 @@ class Pollers:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for feed in self._all_pollers():
-                tasks.create_task(feed.run())
-            tasks.create_task(self._expire())
-            for feed, observer in zip(
-                self._sources.values(), self._observers.values(), strict=True
-            ):
-                if isinstance(observer, Listens):
-                    tasks.create_task(self._listen(feed, observer))
+        # The first pause alone is at random: panels begun at once do not march in step.
+        self._beat.begin(self._clock.monotonic() - self._jitter.uniform(0, JITTER))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for feed in self._all_pollers():
+                    tasks.create_task(feed.run())
+                tasks.create_task(self._expire())
+                for feed, observer in zip(
+                    self._sources.values(), self._observers.values(), strict=True
+                ):
+                    if isinstance(observer, Listens):
+                        tasks.create_task(self._listen(feed, observer))
+        finally:
+            self._together.drop_timer()
 
     @property
     def queue_problem(self) -> str:
@@ -136,6 +146,12 @@ class Pollers:
 
     def _all_pollers(self) -> tuple[Poller[Observation] | Poller[QueueSnapshot | None], ...]:
         return (*self._sources.values(), self._queue)
+
+    def _is_awaited(self) -> bool:
+        return any(feed.is_about_to_answer(HOLD_S) for feed in self._all_pollers())
+
+    def _merge_together(self, result: Observation | ProbeFailure | VoidLook) -> None:
+        self._together.hand_over(partial(self._merge, result))
 
     async def _prepare(self, seen: Observation) -> None:
         """Compare a look with the board, giving way to keys and paints."""

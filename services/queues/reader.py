@@ -20,6 +20,7 @@ from services.queues.due import RULES, QueueRules
 from services.queues.errors import FailureCounter, FileErrorKind, QueueFileError
 from services.queues.facts import AgentFacts, Survey
 from services.queues.file_marks import SETTLED_S, changed_at
+from services.queues.kept import KeptFiles
 from services.queues.messages import sanitize_id
 from services.queues.readonly import OpenFile, in_thread, open_readonly
 from services.queues.schema import SchemaCache
@@ -70,10 +71,16 @@ class SurveyRequest:
 class QueueReader:
     """Polls sessions by folder; one poll a session at a time, for one event loop."""
 
-    def __init__(self, clock: Clock, *, follow: bool = False) -> None:
-        """`follow` where nobody takes rows away, as upstream: reading then costs what is new."""
+    def __init__(
+        self, clock: Clock, *, follow: bool = False, kept: KeptFiles | None = None
+    ) -> None:
+        """`follow` where nobody takes rows away, as upstream: reading then costs what is new.
+
+        `kept` keeps the files of few folders open from poll to poll; whoever made it closes it.
+        """
         self._clock = clock
         self._follow = follow
+        self._kept = kept
         self._shapes = SchemaCache()
         self._known: dict[str, _FolderState] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -243,7 +250,10 @@ class QueueReader:
         name = str(folder)
         known = self._known.get(name)
         if known is None:
-            known = _FolderState(QueueSession(name, self._clock, self._shapes, follow=self._follow))
+            session = QueueSession(
+                name, self._clock, self._shapes, follow=self._follow, kept=self._kept
+            )
+            known = _FolderState(session)
             self._known[name] = known
         return known
 

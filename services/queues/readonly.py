@@ -51,7 +51,7 @@ class OpenFile(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._until = time.monotonic() + PATIENCE_S
+        self.begin_visit()
         try:
             self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
             super().execute("PRAGMA query_only=1").close()
@@ -59,6 +59,10 @@ class OpenFile(sqlite3.Connection):
         except BaseException:
             self.close()
             raise
+
+    def begin_visit(self) -> None:
+        """From now on its statements have their patience with writers."""
+        self._until = time.monotonic() + PATIENCE_S
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         until = min(self._until, time.monotonic() + BUSY_S)
@@ -94,18 +98,34 @@ class OpenFile(sqlite3.Connection):
             cursor.close()
 
 
+def connect(path: Path | str, *, any_thread: bool = False) -> OpenFile:
+    """A connection that cannot write; whoever asked closes it.
+
+    Raises:
+        sqlite3.Error: the file could not be opened.
+    """
+    uri = f"file://{quote(os.path.abspath(os.fsencode(path)))}?mode=ro"  # noqa: PTH100  a hot path
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        factory=OpenFile,
+        check_same_thread=not any_thread,
+    )
+
+
 @contextmanager
 def open_readonly(path: Path | str) -> Iterator[OpenFile]:
     """A connection that cannot write; use `fetch` alone, then leave. For a thread.
 
-    A row iterator or a kept connection would hold a lock that stops the other side's commits.
+    A row iterator or an open transaction would hold a lock that stops the other side's commits.
 
     Raises:
         QueueFileError: the file could not be opened or read.
     """
-    uri = f"file://{quote(os.path.abspath(os.fsencode(path)))}?mode=ro"  # noqa: PTH100  a hot path
     try:
-        db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=OpenFile)
+        db = connect(path)
         try:
             yield db
         finally:

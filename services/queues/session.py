@@ -22,6 +22,7 @@ from services.queues.facts import Survey, agent_facts
 from services.queues.file_marks import SETTLED_S, changed_at, file_mark, inode_of, size_of
 from services.queues.inbound_counter import InboundCounter
 from services.queues.incremental import read_stride
+from services.queues.kept import KeptFiles
 from services.queues.messages import Page, merge_pages
 from services.queues.outbound import OutboundRow, ToolRow
 from services.queues.readonly import OpenFile, open_readonly
@@ -65,6 +66,7 @@ class QueueSession:
         "_inbound_counter",
         "_inodes",
         "_newest_sent",
+        "_open",
         "_outbound_seen",
         "_rules",
         "_shapes",
@@ -73,9 +75,16 @@ class QueueSession:
     )
 
     def __init__(
-        self, folder: str, clock: Clock, shapes: SchemaCache, *, follow: bool = False
+        self,
+        folder: str,
+        clock: Clock,
+        shapes: SchemaCache,
+        *,
+        follow: bool = False,
+        kept: KeptFiles | None = None,
     ) -> None:
         """`follow`: an outbound file that looks unchanged need not be opened."""
+        self._open = open_readonly if kept is None else kept.open
         self._folder = folder
         self._clock = clock
         self._shapes = shapes
@@ -139,7 +148,7 @@ class QueueSession:
             return self._to_snapshot(
                 sandbox, now, Page([], sent, self._acks, {}, frozenset()), missing, {}, alive=alive
             )
-        with open_readonly(self.inbound) as db:
+        with self._open(self.inbound) as db:
             shape = self._shapes.of(db)
             if not shape.has("messages_in"):
                 missing.append(INBOUND)
@@ -193,7 +202,7 @@ class QueueSession:
         if stats[1] is None:
             missing.append(OUTBOUND)
             return []
-        with open_readonly(self.outbound) as db:
+        with self._open(self.outbound) as db:
             shape = self._shapes.of(db)
             if not shape.has("messages_out"):
                 missing.append(OUTBOUND)
@@ -229,7 +238,7 @@ class QueueSession:
             missing.append(OUTBOUND)
             self._tool = self._newest_sent = self._outbound_seen = self._usage = None
         elif whole or stats[1] != self._outbound_seen:
-            with open_readonly(f"{self._folder}/{OUTBOUND}") as db:
+            with self._open(f"{self._folder}/{OUTBOUND}") as db:
                 shape = self._shapes.of(db)
                 if not shape.has("messages_out"):
                     missing.append(OUTBOUND)
@@ -241,7 +250,7 @@ class QueueSession:
         if stats[0] is None:
             missing.append(INBOUND)
         else:
-            with open_readonly(f"{self._folder}/{INBOUND}") as db:
+            with self._open(f"{self._folder}/{INBOUND}") as db:
                 shape = self._shapes.of(db)
                 if not shape.has("messages_in"):
                     missing.append(INBOUND)

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from tests.support.waiting import eventually
+from widgets.table import changed_cells
 from widgets.table.columns import Cell, Column
 from widgets.table.record_table import RecordTable
 from widgets.table.row_window import HEADER
@@ -356,10 +357,10 @@ async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
         await settle(pilot)
         table = app.table
         table.reconcile([replace(app.boxes[1], word="soon")])
-        assert not any(table._changed._columns.values()), "no column of these is a state"
+        assert not table._changed._lit, "no column of these is a state"
         table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
         table.reconcile([app.boxes[1]])
-        await eventually(lambda: not table._changed._columns)
+        await eventually(lambda: not table._changed._lit)
 
         def ground(y: int, text: str) -> object:
             found = [s.style for s in table.render_line(y) if text in s.text and s.style]
@@ -608,3 +609,25 @@ def test_every_binding_has_an_id_and_a_description() -> None:
                 assert binding.id and binding.description, binding
     keys = set(RecordTable._merged_bindings.key_to_bindings) if RecordTable._merged_bindings else ()
     assert {"j", "k", "up", "down", "space", "enter"} <= set(keys)
+
+
+async def test_a_flash_ends_with_the_next_ages_and_a_later_one_is_not_cut_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(changed_cells, "LONGEST_S", 3600.0)
+    monkeypatch.setattr(changed_cells, "FLASH_S", 3600.0)
+    app = Host(numbered(3))
+    async with app.run_test(size=(60, 21)) as pilot:
+        await settle(pilot)
+        table = app.table
+        table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
+        table.reconcile([replace(app.boxes[1], word="busy")])
+        table.now += 1
+        assert "word" in table._changed.of("k00001"), "it has not been lit for long enough"
+        monkeypatch.setattr(changed_cells, "FLASH_S", 0.0)
+        table.now += 1
+        assert table._changed.of("k00001") == frozenset()
+        monkeypatch.setattr(changed_cells, "FLASH_S", 3600.0)
+        table.reconcile([replace(app.boxes[1], word="done")])
+        table._changed.end_due()
+        assert "word" in table._changed.of("k00001")

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.strip import Strip
+from textual.visual import Visual
+from textual.widget import Widget
 
 from services.models import Capability, Event, SandboxState, Severity
 from tests.support.panels import drawn, panel
@@ -63,6 +66,33 @@ async def test_no_log_is_said_and_nothing_is_asked_for(tmp_path: Path) -> None:
     script.logs = {"agent": asyncio.Queue()}
     async with panel(tmp_path, script, size=(160, 48)) as stage:
         await stage.until(lambda: "No log: this source keeps none." in drawn(stage.app))
+
+
+async def test_a_line_that_only_moved_is_not_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = logged()
+    async with panel(tmp_path, script, size=(160, 48)) as stage:
+        await stage.clock.advance(REST_S)
+        await stage.until(lambda: LOG[-1][:30] in drawn(stage.app))
+        view = stage.app.dashboard.query_one(SandboxNow)
+        made: list[str] = []
+        really = Visual.to_strips
+
+        def counted(widget: Widget, visual: Visual, *rest: object) -> list[Strip]:
+            if widget is view:
+                made.append(str(visual))
+            return really(widget, visual, *rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Visual, "to_strips", counted)
+        for number in range(60):
+            script.logs["agent"].put_nowait(f"[01:07:00.000] INFO line {number}")
+        await stage.until(lambda: "line 59" in drawn(stage.app))
+        made.clear()
+        script.logs["agent"].put_nowait("[01:07:00.000] INFO one more line")
+        await stage.until(lambda: "one more line" in drawn(stage.app))
+        assert "line 59" in drawn(stage.app) and "line 58" in drawn(stage.app)
+        assert [one for one in made if "INFO" in one] == ["[01:07:00.000] INFO one more line"]
 
 
 async def test_time_alone_repaints_nothing(tmp_path: Path) -> None:

@@ -428,7 +428,8 @@ async def morning(stage: Stage) -> None:
     await stage.press("down")
     await stage.clock.advance(REST_S)
     view = stage.app.dashboard.shell_controller.now_view
-    await stage.until(lambda: "Fetch failed" in view.render().plain)
+    lines = view.render_lines
+    await stage.until(lambda: any("Fetch failed" in one.text for one in lines(view.size.region)))
 
 
 def morning_logged() -> Script:

@@ -272,6 +272,7 @@ class HealthHeader(Widget):
 
     state: reactive[HeaderState | None] = reactive(None, repaint=False)
     _drawn: Content | None = None
+    _drawn_for: tuple[HeaderState | None, int] | None = None
 
     def show(self, state: HeaderState) -> None:
         """Say this from now on."""
@@ -288,11 +289,14 @@ class HealthHeader(Widget):
         if before is None or not self.is_mounted:
             self.refresh()
         elif not before.is_same(now):
+            self._drawn, self._drawn_for = now, (self.state, self.content_size.width)
             start, end = changed_cells(before, now)
             self.refresh(Region(start, 0, end - start, 1))
 
     def render(self) -> Content:
-        self._drawn = self._line()
+        wanted = self.state, self.content_size.width
+        if self._drawn is None or wanted != self._drawn_for:
+            self._drawn, self._drawn_for = self._line(), wanted
         return self._drawn
 
     def _line(self) -> Content:

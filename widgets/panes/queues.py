@@ -141,6 +141,7 @@ class QueuePane(TablePane):
             for table in self.tables():
                 table.clear_records()
         seen_at = self._snapshot.observed_at if self._snapshot else 0.0
+        unchanged = snapshot is not None and _same_rows(snapshot, self._snapshot)
         self._sandbox, self._snapshot, self._name = sandbox, snapshot, name
         if snapshot is None:
             self._empty_text = reason or "No sandbox selected."
@@ -148,6 +149,7 @@ class QueuePane(TablePane):
         else:
             self._depths.add(snapshot)
             self._empty_text = "Both queues are empty."
+        if snapshot is not None and not unchanged:
             rows, gone = merge(self._rows.values(), snapshot.messages, seen_at, KEPT)
             self._rows = {key_of(row): row for row in rows}
             self._fill_tables(rows, gone)
@@ -171,15 +173,27 @@ class QueuePane(TablePane):
         if self._snapshot is None:
             return []
         room = self.size.width - 4
+        parts: list[Part] = []
+        bare_widths = {
+            words: _width(self._edge(self._snapshot, words, 0)) for words in (True, False)
+        }
         for words, chart in _EDGES:
+            # Charts are drawn where there is room for the rest.
+            if chart and bare_widths[words] > room:
+                continue
             parts = self._edge(self._snapshot, words, chart)
-            if sum(width_of(text) for text, _ in parts) <= room:
+            if _width(parts) <= room:
                 break
         return parts
 
     def _edge(self, snapshot: QueueSnapshot, words: bool, chart: int) -> list[Part]:
         sides = (
-            edge(way, counts, words=words, chart=self._depths.parts(snapshot.sandbox, way, chart))
+            edge(
+                way,
+                counts,
+                words=words,
+                chart=self._depths.parts(snapshot.sandbox, way, chart) if chart else [],
+            )
             for way, counts in (
                 (Direction.IN, snapshot.inbound),
                 (Direction.OUT, snapshot.outbound),
@@ -264,6 +278,17 @@ class QueuePane(TablePane):
         how_old = age(self._now or snapshot.observed_at, snapshot.observed_at)
         why = snapshot.problem or "not refreshed"
         self.problem = f"{why} · rows as of {how_old} ago"
+
+
+def _width(parts: Sequence[Part]) -> int:
+    return sum(width_of(text) for text, _ in parts)
+
+
+def _same_rows(now: QueueSnapshot, before: QueueSnapshot | None) -> bool:
+    """Whether nothing was read anew: only the instant differs."""
+    if before is None or now.sandbox != before.sandbox or now.stale != before.stale:
+        return False
+    return now.messages is before.messages
 
 
 def _columns(way: Direction) -> tuple[Column[SeenMessage], ...]:

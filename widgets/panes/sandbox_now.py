@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from textual.content import Content
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import Visual
 from textual.widget import Widget
 
 from services.models import Direction, Event, Gateway, LogLine, Sandbox
@@ -50,7 +55,13 @@ class SandboxNow(Widget, can_focus=True):
         self._state: NowState | None = None
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self._log_problem = ""
-        self._drawn: Content | None = None
+        self._drawn: list[Content] | None = None
+        """The lines as they stand on the screen."""
+        self._drawn_for = Size(0, 0)
+        self._log_lines: dict[LogLine, Content] = {}
+        self._strips: dict[int, tuple[Content, Strip]] = {}
+        """By the identity of a line: one that only moved is not drawn anew."""
+        self._strips_for: tuple[int, Style] | None = None
 
     def show(self, state: NowState | None, empty: str = "") -> None:
         """Say this from now on; `empty` says why there is no sandbox."""
@@ -72,20 +83,50 @@ class SandboxNow(Widget, can_focus=True):
         self._redraw()
 
     def _redraw(self) -> None:
-        """Repaint where it says something else, and only then."""
-        if self.is_mounted and (self._drawn is None or not self._drawn.is_same(self._content())):
+        """Repaint the lines that say something else, and only those."""
+        before = self._drawn
+        if not self.is_mounted:
+            return
+        if before is None or self._drawn_for != self.content_size:
+            self._drawn = None
             self.refresh()
+            return
+        now = self._content()
+        changed = [
+            row
+            for row, (old, new) in enumerate(zip_longest(before, now))
+            if old is not new and (old is None or new is None or not old.is_same(new))
+        ]
+        if changed:
+            self._drawn = now
+            wide = self.content_size.width
+            self.refresh(*(Region(0, row, wide, 1) for row in changed))
 
-    def render(self) -> Content:
-        self._drawn = self._content()
-        return self._drawn
+    def render_line(self, y: int) -> Strip:
+        if self._drawn is None or self._drawn_for != self.content_size:
+            self._log_lines.clear()
+            self._drawn, self._drawn_for = self._content(), self.content_size
+        width, style = self.content_size.width, self.visual_style
+        if self._strips_for != (width, style):
+            self._strips.clear()
+            self._strips_for = width, style
+        if y >= len(self._drawn):
+            return Strip.blank(width, style.rich_style)
+        line = self._drawn[y]
+        kept = self._strips.get(id(line))
+        if kept is None or kept[0] is not line:
+            if len(self._strips) > 2 * len(self._drawn):
+                self._strips.clear()
+            (strip,) = Visual.to_strips(self, line, width, 1, style)
+            kept = self._strips[id(line)] = line, strip
+        return kept[1]
 
-    def _content(self) -> Content:
+    def _content(self) -> list[Content]:
         width, height = self.content_size
         if self._state is None:
             lines = [styled(line, "dim") for line in sanitize_block(self._empty).split("\n")]
             above = [Content(" ")] * max(0, (height - len(lines)) // 2)
-            return joined_lines([*above, *(_centred(line, width) for line in lines)], width)
+            return cut_lines([*above, *(_centred(line, width) for line in lines)], width)
         facts = [line for fact in _facts(self._state) for line in fact.wrap(max(8, width))]
         facts = facts[: max(2, height)]
         room = height - len(facts)
@@ -95,7 +136,7 @@ class SandboxNow(Widget, can_focus=True):
         told = [_title("last events"), *(events or [styled("none known", "dim")])]
         told = told if room >= 3 else []
         log = list(self._log(room - len(told) - 1))
-        return joined_lines([*facts, *told, *([_title("log"), *log] if log else [])], width)
+        return cut_lines([*facts, *told, *([_title("log"), *log] if log else [])], width)
 
     def _log(self, room: int) -> Iterator[Content]:
         """The last lines that have room, and why there are no more."""
@@ -105,8 +146,13 @@ class SandboxNow(Widget, can_focus=True):
         held = list(self._lines)[-max(0, room - len(problem)) :]
         if not held and not problem:
             yield styled("nothing yet", "dim")
-        for line in held:
-            yield styled(line.text, "wait" if line.ours else "calm")
+        known, width = self._log_lines, max(1, self.content_size.width)
+        self._log_lines = {
+            line: known.get(line)
+            or styled(line.text, "wait" if line.ours else "calm").truncate(width, ellipsis=True)
+            for line in held
+        }
+        yield from (self._log_lines[line] for line in held)
         yield from problem
 
 
@@ -118,9 +164,9 @@ def _timeless(state: NowState | None) -> NowState | None:
     return replace(state, sandbox=replace(state.sandbox, observed_at=0.0), ways=ways)
 
 
-def joined_lines(lines: Sequence[Content], width: int) -> Content:
-    """Lines below each other, each cut to the width."""
-    return joined([line.truncate(max(1, width), ellipsis=True) for line in lines], "\n")
+def cut_lines(lines: Sequence[Content], width: int) -> list[Content]:
+    """The lines that say something, each cut to the width."""
+    return [line.truncate(max(1, width), ellipsis=True) for line in lines if line]
 
 
 def _centred(line: Content, width: int) -> Content:

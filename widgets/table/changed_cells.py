@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 from textual.widget import Widget
@@ -14,6 +15,8 @@ from widgets.table.row_window import RowWindow
 K = TypeVar("K", bound=Hashable)
 
 FLASH_S = 0.7
+LONGEST_S = 1.3
+"""A flash ends in the paint that next renews the ages, or after this."""
 
 
 class ChangedCells(Generic[K]):
@@ -27,21 +30,22 @@ class ChangedCells(Generic[K]):
         painter: RowPainter[K, Any],
     ) -> None:
         self._table, self._model, self._window, self._painter = table, model, window, painter
-        self._columns: dict[K, frozenset[str]] = {}
+        self._lit: dict[K, tuple[frozenset[str], float]] = {}
+        """The columns, and when they were lit, by the steady clock."""
 
     def of(self, key: K) -> frozenset[str]:
         """Columns of a record that are lit."""
-        return self._columns.get(key, frozenset())
+        return self._lit[key][0] if key in self._lit else frozenset()
 
     def clear(self) -> None:
         """Forget all."""
-        self._columns.clear()
+        self._lit.clear()
 
     def begin(self, change: Change[K, Any], now: float) -> None:
         """Light what reads differently in the rows on the screen."""
         if not self._table.is_attached or self._table.app.animation_level == "none":
             return
-        began: list[K] = []
+        lit_at, began = time.monotonic(), False
         visible = {self._model.visible[row] for row in self._window.on_screen()}
         for key, before, record in change.updated:
             if key not in visible:
@@ -53,12 +57,16 @@ class ChangedCells(Generic[K]):
                 and p.column.render(before, now).text != p.column.render(record, now).text
             )
             if changed:
-                self._columns[key] = changed
-                began.append(key)
+                self._lit[key] = changed, lit_at
+                began = True
         if began:
-            self._table.set_timer(FLASH_S, lambda: self._end(began))
+            self._table.set_timer(LONGEST_S, self.end_due)
 
-    def _end(self, keys: Sequence[K]) -> None:
-        for key in keys:
-            if self._columns.pop(key, None) is not None:
-                self._window.refresh_key(key)
+    def end_due(self) -> None:
+        """Put out what has been lit for long enough."""
+        if not self._lit:
+            return
+        now = time.monotonic()
+        for key in [key for key, (_, lit_at) in self._lit.items() if now - lit_at >= FLASH_S]:
+            del self._lit[key]
+            self._window.refresh_key(key)

@@ -216,6 +216,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             place = self._window.position()
             if self._model.rearrange():
                 self._restore_position(place)
+        self._changed.end_due()
         self._live.repaint(self.now)
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:

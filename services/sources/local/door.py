@@ -11,7 +11,7 @@ from services.files.bounded import open_regular
 from services.models import Retry
 from services.net import unix_sockets
 from services.sources.local import process_records
-from services.sources.local.layout import World
+from services.sources.local.layout import ProcessRecord, World
 
 NAME = "the embedded gateway"
 HOST_HEADER = "localhost"
@@ -37,7 +37,14 @@ async def connect(world: World) -> socket.socket:
         ForeignPeerError: something else than the recorded, living process does.
     """
     record = world.read_record("gateway")
-    if record is None or not record.socket or process_records.alive(record).over:
+    if record is None:
+        raise ConnectionRefusedError
+    return await connect_to(record)
+
+
+async def connect_to(record: ProcessRecord) -> socket.socket:
+    """The same, to the gateway of a record that was just read."""
+    if not record.socket or process_records.alive(record).over:
         raise ConnectionRefusedError
     return await unix_sockets.connect(record.socket, record.pid)
 

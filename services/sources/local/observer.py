@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from services.clock import Clock
@@ -26,6 +26,8 @@ from services.models import (
     Source,
 )
 from services.process.identity import Liveness
+from services.queues.facts import Survey
+from services.queues.kept import KeptFiles
 from services.queues.reader import QueueReader
 from services.sources.local import judge, probes, simulated
 from services.sources.local.gateway_probe import GatewayEvidence
@@ -48,15 +50,15 @@ class LocalObserver:
         self.info = info
         self._world = world
         self._clock = clock
-        self._reader = QueueReader(clock)
+        self._records = probes.WorldRecords(world, clock)
+        self._kept = KeptFiles()
+        self._reader = QueueReader(clock, follow=True, kept=self._kept)
         # Counts of every sandbox and the page of one are different polls of the same files.
-        self._summaries = probes.QueueSummaries(clock)
+        self._summaries = probes.QueueSummaries(clock, self._kept)
 
     async def observe(self) -> Observation:
-        names = self._world.names()
-        gateways, agents = await asyncio.gather(
-            self._gateways(), asyncio.gather(*(self._sandbox(name) for name in names))
-        )
+        wanted = [self._request(name) for name in self._records.names()]
+        gateways, agents = await asyncio.gather(self._gateways(), self._sandboxes(wanted))
         seen = tuple(_with_gateway_problem(gateways, agent) for agent in agents)
         now = self._clock.now()
         many = simulated.rows(self._world, self.info.key, now)
@@ -64,7 +66,7 @@ class LocalObserver:
 
     async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
         name = self._resolve(sandbox)
-        alive = not probes.process(self._world, f"agent-{name}").liveness.over
+        alive = not self._request(name).facts.liveness.over
         return await self._reader.snapshot(sandbox, self._world.sandbox(name), window, alive=alive)
 
     async def content(self, sandbox: SandboxId, direction: Direction, message: str) -> str:
@@ -78,10 +80,14 @@ class LocalObserver:
                 f"The embedded world has no sandbox {sandbox.native_id!r}.",
                 advice="Start the world with `wakedeck local up`.",
             )
-        facts = probes.process(self._world, "gateway")
-        seen, (agent, _) = await asyncio.gather(
-            probes.gateway(self._world, facts),
-            probes.agent(self._world, self._summaries, sandbox),
+        record = self._world.read_record("gateway")
+        facts = probes.process_of(record)
+        wanted = probes.AgentRequest(
+            sandbox, probes.process(self._world, f"agent-{sandbox.native_id}")
+        )
+        seen, ((agent, _),) = await asyncio.gather(
+            probes.gateway(self._world, facts, record),
+            probes.agents(self._world, self._summaries, [wanted]),
         )
         now = self._clock.now()
         return judge.verdict(
@@ -105,22 +111,22 @@ class LocalObserver:
         return FileTail(self._world.log(role), called=f"{stream} log").read(self._clock)
 
     async def close(self) -> None:
-        """Connections live no longer than one look."""
+        self._kept.close()
 
     def _resolve(self, sandbox: SandboxId) -> str:
         if sandbox.native_id.startswith(simulated.PREFIX):
             raise UnavailableError(f"{sandbox.native_id}: {simulated.REFUSAL}.")
-        if sandbox.native_id not in self._world.names():
+        if sandbox.native_id not in self._records.names():
             raise NotFoundError(f"The embedded world has no sandbox {sandbox.native_id!r}.")
         return sandbox.native_id
 
     async def _gateways(self) -> tuple[Gateway, ...]:
-        facts = probes.process(self._world, "gateway")
-        seen = await probes.gateway(self._world, facts)
+        record = self._records.read("gateway")
+        facts = probes.process_of(record)
+        seen = await probes.gateway(self._world, facts, record)
         now = self._clock.now()
         state, reason = judge.gateway(facts, seen, now)
-        record = self._world.read_record("gateway")
-        traffic = probes.process(self._world, "host")
+        traffic = probes.process_of(self._records.read("host"))
         host_state, host_reason = judge.host(traffic)
         return (
             Gateway(
@@ -143,14 +149,21 @@ class LocalObserver:
             ),
         )
 
-    async def _sandbox(self, name: str) -> Sandbox:
-        identity = SandboxId(self.info.key, name)
-        seen, files = await probes.agent(self._world, self._summaries, identity)
+    def _request(self, name: str) -> probes.AgentRequest:
+        facts = probes.process_of(self._records.read(f"agent-{name}"))
+        return probes.AgentRequest(SandboxId(self.info.key, name), facts)
+
+    async def _sandboxes(self, wanted: Sequence[probes.AgentRequest]) -> list[Sandbox]:
+        found = await probes.agents(self._world, self._summaries, wanted)
+        pairs = zip(wanted, found, strict=True)
+        return [self._sandbox(one.sandbox, seen, files) for one, (seen, files) in pairs]
+
+    def _sandbox(self, identity: SandboxId, seen: judge.AgentEvidence, files: Survey) -> Sandbox:
         now = self._clock.now()
         state, activity, reason = judge.sandbox(seen, now)
         return Sandbox(
             identity,
-            name,
+            identity.native_id,
             state,
             reason,
             now,

@@ -12,10 +12,13 @@ from services.sources.local.layout import ProcessRecord
 
 AGENT = "agent-"
 _CODES_KEPT = 64
+REAP_S = 0.05
+"""Those who look at many processes in one go collect children once."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _codes: dict[int, int] = {}
 _children_lock = threading.Lock()
+_reaped_at = 0.0
 
 
 def keep_child(child: subprocess.Popen[bytes]) -> None:
@@ -26,6 +29,8 @@ def keep_child(child: subprocess.Popen[bytes]) -> None:
 
 def reap() -> None:
     """Collect those of our children that have ended, so none lingers as a zombie."""
+    global _reaped_at  # noqa: PLW0603
+    _reaped_at = time.monotonic()
     with _children_lock:
         for pid, child in list(_children.items()):
             code = child.poll()
@@ -62,7 +67,8 @@ def identify(record: ProcessRecord) -> ProcessId | None:
 
 def alive(record: ProcessRecord) -> Liveness:
     """What became of the process a record names; never raises."""
-    reap()
+    if time.monotonic() - _reaped_at > REAP_S:
+        reap()
     process = identify(record)
     return Liveness.DEAD if process is None else process.liveness()
 

@@ -22,7 +22,7 @@ async def test_only_a_gateway_that_runs_is_asked(
     world = World(tmp_path)
     asked: list[World] = []
 
-    async def probe(world: World) -> GatewayEvidence:
+    async def probe(world: World, _: ProcessRecord) -> GatewayEvidence:
         asked.append(world)
         raise OSError
 

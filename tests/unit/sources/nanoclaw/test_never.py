@@ -53,7 +53,7 @@ def modules() -> list[Path]:
 def test_no_statement_here_writes(path: Path) -> None:
     writing = re.compile(
         r"^\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|VACUUM|ATTACH|BEGIN|REINDEX)\b"
-        r"|journal_mode|wal_checkpoint|immutable=1|mode=rw",
+        r"|journal_mode\s*[=(]|wal_checkpoint|immutable=1|mode=rw",
         re.MULTILINE,
     )
     for text in texts(path):
