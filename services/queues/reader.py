@@ -74,7 +74,7 @@ class QueueReader:
     def __init__(
         self, clock: Clock, *, follow: bool = False, kept: KeptFiles | None = None
     ) -> None:
-        """`follow` where nobody takes rows away, as upstream: reading then costs what is new.
+        """`follow` opens an outbound file where it looks changed, or where all is asked for.
 
         `kept` keeps the files of few folders open from poll to poll; whoever made it closes it.
         """
