@@ -74,8 +74,19 @@ def _told(path: Path) -> str:
 
 
 def children() -> list[str]:
-    """Processes this one started that live on, or that nobody has collected."""
-    return _patiently(lambda: psutil.Process().children(recursive=True))
+    """Processes this one started that live on, or that nobody has collected.
+
+    A world's own end comes after the last look at it; the next look, of which there may be none,
+    would have collected what has ended.
+    """
+    records = sys.modules.get("services.sources.local.process_records")
+
+    def look() -> list[psutil.Process]:
+        if records is not None:
+            records.reap()
+        return psutil.Process().children(recursive=True)
+
+    return _patiently(look)
 
 
 def processes(*places: str) -> list[str]:

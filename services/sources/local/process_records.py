@@ -70,7 +70,10 @@ def alive(record: ProcessRecord) -> Liveness:
     if time.monotonic() - _reaped_at > REAP_S:
         reap()
     process = identify(record)
-    return Liveness.DEAD if process is None else process.liveness()
+    found = Liveness.DEAD if process is None else process.liveness()
+    if found.over and record.pid in _children:
+        reap()  # also where nobody looks again
+    return found
 
 
 def started_at(record: ProcessRecord) -> float:
