@@ -12,7 +12,7 @@ from typing import Any
 from services.files.bounded import LIMITS, MalformedError, UnfitError, decode, parse_json
 
 _TOKEN = re.compile(
-    r"""(?P<blank>[\s\ufeff]++|//[^\n\r\u2028\u2029]*+|/\*(?:[^*]++|\*(?!/))*+\*/)
+    r"""(?P<blank>[\s\ufeff]++|//[^\n\r\u2028\u2029]*+|/\*[\s\S]*?\*/)
     |(?P<mark>[{}\[\],:])
     |(?P<string>"(?:[^"\\\n\r]++|\\(?:\r\n|[\s\S]))*+"|'(?:[^'\\\n\r]++|\\(?:\r\n|[\s\S]))*+')
     |(?P<number>[+-]?+(?:0[xX][0-9a-fA-F]++|(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+))

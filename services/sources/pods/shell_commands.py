@@ -51,7 +51,10 @@ def shell_commands(shell: str | None, session: str) -> tuple[ShellCommand, ...]:
 def _script(wanted: Sequence[str], session: str) -> str:
     tries = ""
     if session:
+        # Without it, tmux and screen take the login shell, which of an image's user may be none.
+        names = " || ".join(f"command -v {name}" for name in (*wanted, "sh"))
         tries += (
+            f'case "${{SHELL:-}}" in ""|*/nologin|*/false) SHELL=$({names}); export SHELL;; esac; '
             f"if command -v tmux >/dev/null 2>&1; then say tmux; "
             f"exec tmux new-session -A -D -s {session}; fi; "
             f"if command -v screen >/dev/null 2>&1; then say screen; "
