@@ -141,6 +141,7 @@ async def playing(program: Program, folder: Path, size: tuple[int, int]) -> Asyn
     environ = {
         "PATH": f"{os.environ['PATH']}:{Path(sys.executable).parent}",
         "HOME": str(folder),
+        "SHELL": "/bin/sh",  # tmux starts it, and the user's own may be none
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
         "LANG": "C.UTF-8",

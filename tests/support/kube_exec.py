@@ -63,7 +63,8 @@ class ExecServer:
         self.env = dict(
             env
             or {
-                "PATH": os.environ["PATH"],
+                # What may not be searched would make a missing program a forbidden one.
+                "PATH": os.pathsep.join(p for p in os.get_exec_path() if os.access(p, os.X_OK)),
                 "HOME": str(cwd),  # a shell reads no start-up file of this machine's user
                 "TERM": "xterm",
                 "PS1": "pod$ ",
