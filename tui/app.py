@@ -375,7 +375,6 @@ class WakedeckApp(App[int], inherit_bindings=False):
             async with asyncio.timeout(CLOSE_S):
                 await self._write_view()
                 await self.shells.close()
-                self.workers.cancel_group(self, "engine")
                 await self.engine.close()
         except TimeoutError:
             pass  # What is left holds only kernel locks: they go with the process.

@@ -63,6 +63,7 @@ class Engine:
         self._begun: set[str] = set()
         self._ended: set[str] = set()
         self._running: dict[str, Attempt] = {}
+        self._run: asyncio.Task[None] | None = None
         self.journal_loaded = False
         self._early: list[Event] = []
         """Events of before the journal was loaded."""
@@ -105,7 +106,8 @@ class Engine:
         )
 
     async def run(self) -> None:
-        """Enter the sources' own processes, then poll until cancelled."""
+        """Enter the sources' own processes, then poll until cancelled or closed."""
+        self._run = asyncio.current_task()
         opened = asyncio.create_task(self._open_journal())
         try:
             for source in self.sources.values():
@@ -150,8 +152,12 @@ class Engine:
         return sandbox if name == sandbox.name else replace(sandbox, name=name)
 
     async def close(self) -> None:
-        """Cancel attempts, close sources, flush the journal."""
+        """Cancel attempts, stop polling, close sources, flush the journal."""
         await self.attempts.close()
+        if self._run is not None:
+            # A look that still goes on would open again what is closed under it.
+            self._run.cancel()
+            await asyncio.wait((self._run,))
         await asyncio.gather(*map(_close, self.sources.values()))
         await self.journal.close()
 

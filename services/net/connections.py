@@ -3,7 +3,7 @@
 httpcore and anyio drop a socket that has just connected, or is in the middle of its TLS handshake,
 when the request is cancelled: nobody closes it. Here an opening always comes to its end, and what
 nobody waits for any more is closed then. A request cancelled twice loses a connection in use: that
-one is closed with the transport.
+one is closed with the transport. What opens while the transport closes is closed as well.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class _Openings(httpcore.AsyncNetworkBackend):
         self._inner = inner
         self._abandoned: set[asyncio.Task[None]] = set()
         self._open: set[_Connection] = set()
+        self._closed = False
 
     async def connect_tcp(
         self,
@@ -92,6 +93,9 @@ class _Openings(httpcore.AsyncNetworkBackend):
             self._abandoned.add(closing)
             closing.add_done_callback(self._abandoned.discard)
             raise
+        if self._closed:
+            await connection.aclose()
+            raise httpcore.ConnectError("the transport was closed meanwhile")
         self._open.add(connection)
         return connection
 
@@ -100,7 +104,8 @@ class _Openings(httpcore.AsyncNetworkBackend):
         self._open.discard(connection)
 
     async def close(self) -> None:
-        """Close what is open; wait for what was abandoned, not long."""
+        """Close what is open, and what opens later; wait for what was abandoned, not long."""
+        self._closed = True
         for connection in tuple(self._open):
             await connection.aclose()
         if self._abandoned:

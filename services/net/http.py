@@ -76,6 +76,7 @@ class Http:
         self._client: httpx.AsyncClient | None = None
         self._made_for = -1
         self._outdated: list[httpx.AsyncClient] = []
+        self._closed = False
 
     async def get(
         self,
@@ -179,7 +180,8 @@ class Http:
             raise UnavailableError(f"{self.address} is not an address.") from error
 
     async def close(self) -> None:
-        """Let go of the connection; idempotent."""
+        """Let go of the connection, for good; idempotent. Whoever still asks is told so."""
+        self._closed = True
         clients, self._client = (*self._outdated, self._client), None
         self._outdated.clear()
         for client in clients:
@@ -191,6 +193,8 @@ class Http:
 
         from services.net.connections import transport_for
 
+        if self._closed:
+            raise UnavailableError(f"The connection to {self.address} was closed.")
         if self._client is None or self._made_for != self._generation():
             if self._client is not None:
                 # What still streams over it goes on to its end.
@@ -249,15 +253,19 @@ class KeptHttp:
     def __init__(self, make: Callable[[], Http]) -> None:
         self._make = make
         self._http: Http | None = None
+        self._closed = False
 
     def opened(self) -> Http:
-        """The one there is; raises what `make` raises."""
+        """The one there is; raises what `make` raises, UnavailableError also once it is closed."""
         if self._http is None:
+            if self._closed:
+                raise UnavailableError("The source was closed.")
             self._http = self._make()
         return self._http
 
     async def close(self) -> None:
-        """Let go of the connection; idempotent."""
+        """Let go of the connection, for good; idempotent."""
+        self._closed = True
         if self._http is not None:
             await self._http.close()
 

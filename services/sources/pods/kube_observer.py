@@ -12,6 +12,7 @@ from services.errors import (
     DeadlineError,
     NotFoundError,
     SignedOutError,
+    UnavailableError,
     WakedeckError,
 )
 from services.files.bounded import parse_json
@@ -87,6 +88,7 @@ class KubeObserver(NoQueues):
         self._rows = PodRows(info.key, clock)
         self._version = ""
         self._opening = asyncio.Lock()
+        self._closed = False
 
     async def observe(self) -> Observation:
         credential, http, watches = await self._opened()
@@ -221,7 +223,11 @@ class KubeObserver(NoQueues):
         pod_logs.check_ended(log)
 
     async def close(self) -> None:
-        """Stop watching and let go of the connection."""
+        """Stop watching and let go of the connection, for good."""
+        self._closed = True
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         self._for = None
         self._rows.forget()
         watches, self._watches = self._watches, ()
@@ -235,8 +241,10 @@ class KubeObserver(NoQueues):
     async def _opened(self) -> tuple[KubeCredential, Http, tuple[PodWatch, ...]]:
         credential = await self._kube.credential()
         async with self._opening:
+            if self._closed:
+                raise UnavailableError("The source was closed.")
             if credential is not self._for or self._http is None:
-                await self.close()
+                await self._let_go()
                 http = http_of(credential)
                 selector = self._kube.table.selector
                 self._watches = tuple(

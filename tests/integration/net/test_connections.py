@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.net.http import Http
+from services.errors import UnavailableError
+from services.net.http import Http, KeptHttp
 from tests.support.http_peer import Exchange, http_peer
 from tests.support.tls import Authority
 from tests.support.waiting import eventually
@@ -24,7 +25,8 @@ async def _answer(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_called_off_at_every_turn(tmp_path: Path, secure: bool) -> None:
+@pytest.mark.parametrize("first", ["called off", "closed"])
+async def test_ended_at_every_turn(tmp_path: Path, secure: bool, first: str) -> None:
     authority = Authority(tmp_path) if secure else None
     client = None if authority is None else ssl.create_default_context(cafile=authority.certificate)
     server = None if authority is None else authority.server("127.0.0.1")
@@ -37,9 +39,11 @@ async def test_called_off_at_every_turn(tmp_path: Path, secure: bool) -> None:
             asking = asyncio.create_task(http.get("/"))
             for _ in range(turns):
                 await asyncio.sleep(0)  # one turn of the loop
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            if first == "called off":
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
             await http.close()
+            await asyncio.gather(asking, return_exceptions=True)
             del asking
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always", ResourceWarning)
@@ -47,6 +51,19 @@ async def test_called_off_at_every_turn(tmp_path: Path, secure: bool) -> None:
             lost |= {turns: [str(one.message) for one in told]} if told else {}
     gc.unfreeze()
     assert not lost
+
+
+async def test_what_is_closed_is_not_opened_again() -> None:
+    async with http_peer(_answer) as peer:
+        http = Http(f"http://127.0.0.1:{peer.port}", "peer", dict)
+        assert await http.get("/") == b"fine"
+        await http.close()
+        with pytest.raises(UnavailableError, match="The connection to peer was closed"):
+            await http.get("/")
+        unused = KeptHttp(lambda: http)
+        await unused.close()
+        with pytest.raises(UnavailableError, match="The source was closed"):
+            unused.opened()
 
 
 async def test_an_opening_that_nobody_waits_for_does_not_hold_up_the_end() -> None:
