@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -45,6 +47,16 @@ class ApiError(UnavailableError):
 
 class OtherTypeError(UnavailableError):
     """The server answered with something of another type than was asked for."""
+
+
+_CLIENT = ("httpx", "services.net.connections", "anyio._backends._asyncio")
+
+
+async def load_client() -> None:
+    """Import what requests are made with: a slow machine takes longer than some limits allow."""
+    if not all(name in sys.modules for name in _CLIENT):
+        for name in _CLIENT:
+            await asyncio.to_thread(import_module, name)
 
 
 class Http:
@@ -144,6 +156,7 @@ class Http:
         only: str = "",
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The same for any method; `content` is the type and the bytes of a body."""
+        await load_client()
         import httpx
 
         extensions = {"sni_hostname": self._tls_name} if self._tls_name else {}

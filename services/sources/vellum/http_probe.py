@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.files.bounded import UnfitError, parse_json
+from services.net.http import load_client
 from services.process.identity import ProcessId
 from services.sources.vellum.layout import HOST
 from services.sources.vellum.limits import BODY_BYTES
@@ -122,15 +123,18 @@ async def _ask(
     headers: Mapping[str, str],
     guard: Callable[[str, object], Awaitable[None]] | None = None,
 ) -> HttpReply:
-    httpx = await asyncio.to_thread(__import__, "httpx")
+    await load_client()
+    import httpx
+
+    from services.net.connections import transport_for
+
+    context = httpx.create_ssl_context(verify=url.startswith("https:"))
     began = time.monotonic()
     try:
         async with (
             asyncio.timeout(limit_s),
             httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(
-                    verify=url.startswith("https:"), trust_env=False
-                ),
+                transport=transport_for(context),
                 trust_env=False,
                 follow_redirects=False,
                 timeout=limit_s,

@@ -73,14 +73,24 @@ class Cluster:
         api: KubeApi,
         resources: Resources,
         controller: SandboxController,
-        source: OpenSource,
+        open_source: Callable[[], OpenSource],
         config: Path,
     ) -> None:
         self.api = api
         self.resources = resources
         self.controller = controller
-        self.source = source
+        self._open_source = open_source
+        self.source = open_source()
         self.config = config
+
+    async def close(self) -> None:
+        await self.source.actor.close()
+        await self.source.observer.close()
+
+    async def look_anew(self) -> None:
+        """As another panel does: with nothing known from before."""
+        await self.close()
+        self.source = self._open_source()
 
     def make(self, name: str, mode: str = "Running", **spec: Any) -> None:
         self.resources.put("sandboxes", sandbox(name, mode, **spec))
@@ -118,15 +128,19 @@ async def cluster(
             folder, f"https://localhost:{api.peer.port}", TOKEN, authority.certificate
         )
         wanted = KubernetesTable(kubeconfig=str(config), **options)  # type: ignore[arg-type]
-        source = open_kubernetes("prod", wanted, SystemClock())
-        assert isinstance(source.actor, ClusterActor)
-        source.actor._patience = patience or Patience(0.2, 0.2)
+
+        def open_source() -> OpenSource:
+            source = open_kubernetes("prod", wanted, SystemClock())
+            assert isinstance(source.actor, ClusterActor)
+            source.actor._patience = patience or Patience(0.2, 0.2)
+            return source
+
         async with controlled(api, resources) as controller:
+            one = Cluster(api, resources, controller, open_source, config)
             try:
-                yield Cluster(api, resources, controller, source, config)
+                yield one
             finally:
-                await source.actor.close()
-                await source.observer.close()
+                await one.close()
 
 
 def ended(steps: list[Step]) -> dict[str, StepState]:
@@ -589,7 +603,7 @@ async def test_pods_wait_for_their_sandbox_and_stand_alone_where_there_is_none(
             return False
 
         one.api.refuse = hold
-        await one.source.observer.close()
+        await one.look_anew()
         board = Board(SystemClock(), [one.source.info])
         seen = await one.seen()
         assert not seen.sandboxes and seen.unknown[0][1].coming
@@ -614,13 +628,13 @@ async def test_what_happened_while_nobody_looked_is_told_once_with_its_own_time(
     async with cluster(tmp_path) as one:
         one.make("box", "Suspended")
         asleep = await one.until("box", SandboxState.ASLEEP)
-        await one.source.observer.close()
+        await one.look_anew()
         journal = Journal(tmp_path / "journal.db", SystemClock())
         await journal.open()
         for _ in range(2):  # two panels, one after the other
             board = Board(SystemClock(), [one.source.info])
             journal.record(*board.merge(await one.seen()).events)
-            await one.source.observer.close()
+            await one.look_anew()
         await journal.close()
         journal = Journal(tmp_path / "journal.db", SystemClock())
         await journal.open()
