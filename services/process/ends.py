@@ -10,7 +10,9 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 POLL_S = 0.05
 """Where the kernel has no handle to spare for a child, it is asked after that often."""
@@ -27,13 +29,15 @@ if sys.version_info < (3, 12):
             return self._number
 
         def __del__(self) -> None:
-            if number := getattr(self, "_number", 0):
+            if (number := getattr(self, "_number", None)) is not None:
                 os.close(number)
 
     class PidfdWatcher(asyncio.ThreadedChildWatcher):
         """Collects each child in the loop that began it, in any thread; keeps nothing itself."""
 
-        def add_child_handler(self, pid: int, callback: Callable[..., object], *args: Any) -> None:
+        def add_child_handler(
+            self, pid: int, callback: Callable[[int, int, *Ts], object], *args: *Ts
+        ) -> None:
             """As asyncio asks it: `callback(pid, exit code, *args)` once the child has ended."""
             loop = asyncio.get_running_loop()
             try:
@@ -46,8 +50,8 @@ if sys.version_info < (3, 12):
         loop: asyncio.AbstractEventLoop,
         handle: _Handle,
         pid: int,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
+        callback: Callable[[int, int, *Ts], object],
+        args: tuple[*Ts],
     ) -> None:
         loop.remove_reader(handle)
         _poll(loop, pid, callback, args)
@@ -55,8 +59,8 @@ if sys.version_info < (3, 12):
     def _poll(
         loop: asyncio.AbstractEventLoop,
         pid: int,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
+        callback: Callable[[int, int, *Ts], object],
+        args: tuple[*Ts],
     ) -> None:
         code = 255  # as asyncio has it where another collected the child
         with suppress(ChildProcessError):

@@ -23,7 +23,7 @@ from services.doctor.configured import ConfiguredSource, ask_configured
 from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
-from services.errors import ConfigError
+from services.errors import ConfigError, WakedeckError, unforeseen
 from services.journal.store import Journal
 from services.models import Event, GatewayState, UnknownWord
 from services.text.charset import charset_of
@@ -59,7 +59,14 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     config = flags.config or paths.config_file()
     answers = () if block_alone else run_command(ask_configured(settings, SystemClock()))
     findings = run_command(examine(os.environ))
-    words = run_command(unknown_words(paths.journal_file()))
+    words: tuple[tuple[UnknownWord, int], ...] = ()
+    unread = ""
+    try:
+        words = run_command(unknown_words(paths.journal_file()))
+    except WakedeckError as error:
+        unread = error.sentence
+    except Exception as error:
+        unread = unforeseen("the history", error).sentence
     block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
@@ -67,18 +74,18 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         click.echo(
             json.dumps(
                 _shape(settings, config, problem, answers, findings, block)
-                | {"unknown_words": words_to_json(words)},
+                | {"unknown_words": None if unread else words_to_json(words)},
                 indent=2,
             )
         )
     else:
         for line in _lines(settings, config, problem, answers, findings, block):
             click.echo(line)
-        for line in word_lines(words):
+        for line in ["", f"✕ {unread}"] if unread else word_lines(words):
             click.echo(line)
     if problem:
         return Exit.USAGE
-    return Exit.DONE if all(one.works for one in answers) else Exit.FAILED
+    return Exit.FAILED if unread or not all(one.works for one in answers) else Exit.DONE
 
 
 def _configured(config: Path) -> Any:

@@ -66,6 +66,12 @@ async def test_a_signal_that_ended_it_is_told() -> None:
     assert done.code == -9
 
 
+def collected(pid: int) -> bool:
+    """Start another child; whether that one is gone."""
+    subprocess.run(["true"], check=True)
+    return not psutil.pid_exists(pid)
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the caller here forgot
 def test_a_loop_that_closes_lets_go_of_the_children_that_live() -> None:
     before = handles()
@@ -79,7 +85,7 @@ def test_a_loop_that_closes_lets_go_of_the_children_that_live() -> None:
         gc.collect()
         assert handles() <= before
         # The next one that is started collects it, if nobody did.
-        eventually_sync(lambda: subprocess.run(["true"], check=True) and not psutil.pid_exists(pid))
+        eventually_sync(lambda: collected(pid))
     finally:
         os.close(writing)
         os.close(reading)
@@ -123,8 +129,9 @@ from services.process.run import run
 
 async def main():
     await run(["true"], timeout_s=60)  # what is loaded at the first
+    threading.stack_size(64 << 20)  # larger than what is kept of threads before
     most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (most + (4 << 20), most + (4 << 20)))
+    resource.setrlimit(resource.RLIMIT_AS, (most + (32 << 20), resource.RLIM_INFINITY))
     try:
         threading.Thread(target=print).start()
     except RuntimeError:
