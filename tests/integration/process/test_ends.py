@@ -123,9 +123,13 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
 """
 
 NO_THREAD = """
-import asyncio, resource, threading
+import logging, resource, threading
 from pathlib import Path
+from services.process import child
 from services.process.run import run
+from tui.cli.event_loop import run_command
+
+logging.getLogger().addHandler(logging.NullHandler())
 
 async def main():
     await run(["true"], timeout_s=60)  # what is loaded at the first
@@ -139,11 +143,12 @@ async def main():
     else:
         raise AssertionError("a thread was started")
     assert (await run(["sh", "-c", "echo it; exit 3"], timeout_s=60)).stdout == b"it\\n"
-    # A whole group is ended too, one that does not obey as well.
-    stubborn = await run(["sh", "-c", "trap '' TERM; sleep 600 & wait"], timeout_s=0.3)
-    assert stubborn.timed_out
+    # What a child leaves behind that does not obey is looked for and ended, too.
+    child.GRACE_S = 0.5
+    left = await run(["sh", "-c", "(trap '' TERM; exec sleep 600) & wait"], timeout_s=0.5)
+    assert left.timed_out
 
-asyncio.run(main())
+run_command(main())
 """
 
 
