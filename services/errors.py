@@ -103,6 +103,13 @@ class ChoiceError(ShellError):
 def unforeseen(where: str, error: BaseException) -> UnavailableError:
     """What an operator is told of an exception nobody foresaw; the log has its traceback."""
     _LOG.error("%s: unforeseen", sanitize(where, 80), exc_info=error)
+    if isinstance(error, MemoryError):
+        return UnavailableError(f"There is not enough memory for {sanitize(where, 80)}.")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return UnavailableError(
+            f"No thread can be started for {sanitize(where, 80)}.",
+            advice="Memory or the number of processes is at its limit: `ulimit -a` shows both.",
+        )
     said = sanitize(f"{type(error).__name__}: {error}".rstrip(": "), 160)
     return UnavailableError(
         redact(f"Something unforeseen went wrong in {sanitize(where, 80)} ({said})."),

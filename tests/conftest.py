@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from services.process.ends import hear_ends
 from services.process.signals import catch_ignored
 from tests.support import dice, kits
 
 pytest_plugins = ["tests.support.account", "tests.support.order"]
 dice.load()
 catch_ignored()  # what a test starts begins with default signals, also in a background job
+hear_ends()
 # Workers and the many programs tests start find our code compiled, whatever the shell asks for.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -51,11 +51,25 @@ def _print_version() -> bool:
     return True
 
 
+def _say_once_what_is_short() -> None:
+    """Python shows no traceback of its own where memory has run out: the command says so."""
+    import sys
+    import threading
+    from typing import Any
+
+    def quieter(show: Any) -> Any:
+        return lambda told: None if told.exc_type is MemoryError else show(told)
+
+    sys.unraisablehook = quieter(sys.unraisablehook)
+    threading.excepthook = quieter(threading.excepthook)
+
+
 def main() -> None:
     """The command line."""
     _open_standard_streams()
     if _print_version():
         return
+    _say_once_what_is_short()
     import logging
 
     from tui import gc_control

@@ -14,7 +14,7 @@ from services.config.settings import SourceSettings
 from services.config.template import source_block
 from services.doctor import detectors
 from services.doctor.findings import ConfigBlock, Finding
-from services.errors import WakedeckError
+from services.errors import WakedeckError, unforeseen
 from services.text.redact import redact_line
 
 LIMIT_S = 8.0
@@ -53,6 +53,8 @@ async def _run_detector(
         return Finding(kind, system, problem=error.sentence)
     except OSError as error:
         return Finding(kind, system, problem=error.strerror or type(error).__name__)
+    except Exception as error:
+        return Finding(kind, system, problem=unforeseen(system, error).sentence)
 
 
 def _redact_finding(finding: Finding) -> Finding:

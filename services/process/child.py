@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.errors import ProcessError
+from services.process.ends import hear_ends
 from services.process.signals import catch_ignored
 from services.text.sanitize import sanitize
 
@@ -141,8 +142,14 @@ class ChildProcess:
 
     async def _group_gone(self) -> None:
         await self.child.exited.wait()
-        while await asyncio.to_thread(_group_alive, self.group):  # noqa: ASYNC110
+        while await self._is_group_alive():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+    async def _is_group_alive(self) -> bool:
+        try:
+            return await asyncio.to_thread(_group_alive, self.group)
+        except RuntimeError:  # no thread can be started, and an end is never put off
+            return _group_alive(self.group)
 
     async def end(self) -> None:
         """SIGTERM, the grace, then SIGKILL, for the whole group; bounded."""
@@ -177,6 +184,7 @@ async def start(
     name = sanitize(Path(argv[0]).name or argv[0], 60)
     outputs = (1, 2) if stderr == subprocess.PIPE else (1,)
     catch_ignored()
+    hear_ends()
     await _turn_to_start()
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(

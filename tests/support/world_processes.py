@@ -41,26 +41,26 @@ def needed_world(root: Path) -> Iterator[World]:
         until(no_children)
 
 
-def children_with(word: str) -> list[psutil.Process]:
-    """Living children of this process with this word in their command line.
+def living_children(word: str = "") -> set[psutil.Process]:
+    """Children of this process that still run, with this word in their command line.
 
     Other tests' servers are children too, and some of them end meanwhile.
     """
-    found = []
+    found = set()
     for one in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if any(word in part for part in one.cmdline()):
-                found.append(one)
+            living = one.status() != psutil.STATUS_ZOMBIE
+            if living and (not word or any(word in part for part in one.cmdline())):
+                found.add(one)
     return found
 
 
 def child_names() -> list[str]:
     """Names of the living children of this process."""
     found = []
-    for one in psutil.Process().children():
+    for one in living_children():
         with suppress(psutil.NoSuchProcess):
-            if one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one.name())
+            found.append(one.name())
     return found
 
 

@@ -18,6 +18,7 @@ from services.repair.attempts import AttemptHandle, Attempts
 from services.sources.protocol.proposer import Proposal
 from services.text.format import duration
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 from tui.cli.query_report import ProbedSources, probed_sources
 
 
@@ -55,7 +56,7 @@ def run(settings: Settings, verb: Verb, typed: str | None, as_json: bool, confir
                 return 0
             return 3 if ended.confirmable else 1
 
-    return asyncio.run(go())
+    return run_command(go())
 
 
 def confirm_argument(proposal: Proposal) -> str:

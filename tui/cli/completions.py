@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from services.config.settings import Flags
 from services.errors import WakedeckError
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, exit_with_code
 
 SHELLS = ("bash", "zsh", "fish")
@@ -20,7 +19,7 @@ _MAX_EVENTS = 5000
 def sandboxes(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
     """Sandboxes the journal has heard of: asking the sources would make Tab wait."""
     try:
-        names = asyncio.run(_known())
+        names = run_command(_known())
     except (WakedeckError, OSError):
         return []
     return [CompletionItem(name) for name in names if name.startswith(typed)]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import platform
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -24,12 +23,13 @@ from services.doctor.configured import ConfiguredSource, ask_configured
 from services.doctor.detectors import abbreviate_home
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import Finding, Requirement
-from services.errors import ConfigError
+from services.errors import ConfigError, WakedeckError, unforeseen
 from services.journal.store import Journal
 from services.models import Event, GatewayState, UnknownWord
 from services.text.charset import charset_of
 from services.text.signs import GATEWAYS
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit
 
 _KINDS = {
@@ -38,8 +38,6 @@ _KINDS = {
     "local": "the embedded world",
 }
 
-T = TypeVar("T")
-CLOSE_S = 3.0
 _MOST_WORDS = 2000
 _SAID = "this panel does not know it"
 """What the board says of each such word."""
@@ -59,9 +57,16 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
     except ConfigError as error:
         problem, settings = f"{error.sentence}\n{error.advice}".strip(), Settings("", ())
     config = flags.config or paths.config_file()
-    answers = () if block_alone else _run(ask_configured(settings, SystemClock()))
-    findings = _run(examine(os.environ))
-    words = _run(unknown_words(paths.journal_file()))
+    answers = () if block_alone else run_command(ask_configured(settings, SystemClock()))
+    findings = run_command(examine(os.environ))
+    words: tuple[tuple[UnknownWord, int], ...] = ()
+    unread = ""
+    try:
+        words = run_command(unknown_words(paths.journal_file()))
+    except WakedeckError as error:
+        unread = error.sentence
+    except Exception as error:
+        unread = unforeseen("the history", error).sentence
     block = "" if problem else suggested_config(findings, _configured(config))
     if block_alone:
         click.echo(block, nl=False)
@@ -69,38 +74,18 @@ def run(flags: Flags, as_json: bool, block_alone: bool = False) -> int:
         click.echo(
             json.dumps(
                 _shape(settings, config, problem, answers, findings, block)
-                | {"unknown_words": words_to_json(words)},
+                | {"unknown_words": None if unread else words_to_json(words)},
                 indent=2,
             )
         )
     else:
         for line in _lines(settings, config, problem, answers, findings, block):
             click.echo(line)
-        for line in word_lines(words):
+        for line in ["", f"✕ {unread}"] if unread else word_lines(words):
             click.echo(line)
     if problem:
         return Exit.USAGE
-    return Exit.DONE if all(one.works for one in answers) else Exit.FAILED
-
-
-def _run(asked: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`, but what does not end when it is told to is left after `CLOSE_S`.
-
-    Where no thread can be started, Python 3.11 never hears that a child of it has ended.
-    """
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(asked)
-    finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            _, deaf = loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_S))
-            for task in deaf:
-                setattr(task, "_log_destroy_pending", False)  # noqa: B010  no line of its own
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    return Exit.FAILED if unread or not all(one.works for one in answers) else Exit.DONE
 
 
 def _configured(config: Path) -> Any:
@@ -222,8 +207,11 @@ def _lines(
             yield ""
             yield "Once a source is named, the embedded world is opened with --local alone."
     elif not problem:
-        found = any(one.found for one in findings)
-        yield "All that was found is configured." if found else "Nothing else was found."
+        found = "All that was found is configured"
+        if not any(one.found for one in findings):
+            found = "Nothing else was found"
+        unknown = any(one.problem for one in findings)
+        yield f"{found}; not everything could be checked." if unknown else f"{found}."
 
 
 def _answer_lines(answer: ConfiguredSource) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from services.text.format import clock_time
 from services.text.sanitize import sanitize
 from services.text.signs import SEVERITIES
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, print_stderr
 
 
@@ -45,7 +45,7 @@ def run(settings: Settings, wanted: Search, as_json: bool) -> int:
     Raises:
         NotFoundError, AmbiguousError: no event and no source knows the sandbox, or several do.
     """
-    found = asyncio.run(_found(settings, wanted))
+    found = run_command(_found(settings, wanted))
     for one in reversed(found.events):
         click.echo(json.dumps(tables.event_json(one)) if as_json else line(one))
     if found.unreadable:
@@ -68,7 +68,7 @@ def repair() -> int:
         print_stderr("nothing has been recorded, so there is nothing to bring back")
         return Exit.DONE
     try:
-        results = asyncio.run(bring_back(path, SystemClock()))
+        results = run_command(bring_back(path, SystemClock()))
     except UnusableError as error:
         raise UnavailableError(f"Nothing can be brought back: {error}.") from error
     except BlockingIOError as error:

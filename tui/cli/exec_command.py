@@ -16,6 +16,7 @@ from services.terminal.exec.requests import (
     ExecStream,
     ShellChoice,
 )
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, print_stderr
 from tui.cli.pipes import read_chunks, write_all
 
@@ -49,7 +50,7 @@ def run(
                 return await _write_output(actor.exec(sandbox.id, request))
 
     try:
-        result = asyncio.run(main())
+        result = run_command(main())
     except asyncio.CancelledError:
         print_stderr("wakedeck: left; the command may still run there")
         return Exit.INTERRUPTED

@@ -96,8 +96,6 @@ def exit_with_code(command: Callable[..., int]) -> Callable[..., None]:
             code = Exit.DONE
         except OSError as error:
             code = report_error(os_error(error))
-        except MemoryError:
-            code = report_error(UnavailableError("There is not enough memory."))
         except Exception as error:
             code = report_error(unforeseen("wakedeck itself", error))
         sys.exit(int(code))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from services.process.identity import Liveness
 from services.sources.local import faults, process_records, world
 from services.sources.local.layout import World
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 
 
 def world_of(settings: Settings) -> World:
@@ -37,7 +37,7 @@ def up(settings: Settings, tcp: bool, sandboxes: int | None = None) -> int:
     `sandboxes` is how many rows it shows, simulated ones included.
     """
     place = world_of(settings)
-    started = asyncio.run(world.keep_up(place, tcp=tcp, sandboxes=sandboxes))
+    started = run_command(world.keep_up(place, tcp=tcp, sandboxes=sandboxes))
     click.echo("started" if started else "already up", err=True)
     if tcp:
         click.echo(
@@ -49,7 +49,7 @@ def up(settings: Settings, tcp: bool, sandboxes: int | None = None) -> int:
 
 def down(settings: Settings) -> int:
     """End its processes; its files stay."""
-    open_panels = asyncio.run(world.take_down(world_of(settings)))
+    open_panels = run_command(world.take_down(world_of(settings)))
     if open_panels:
         click.echo(f"ended; {open_panels} open panel(s) will show it as down", err=True)
     else:

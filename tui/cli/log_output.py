@@ -16,6 +16,7 @@ from services.logs.follower import LogFollower, log_line
 from services.logs.reader import LogEndedError, LogRecord
 from services.models import Capability, LogLine, LogStream, Sandbox
 from services.sources.protocol.source import OpenSource
+from tui.cli.event_loop import run_command
 from tui.cli.query_report import ProbedSources, probed_sources
 
 FIRST_S = 10.0
@@ -58,7 +59,7 @@ def run(settings: Settings, typed: str, request: LogRequest) -> int:
                 await _once(source, sandbox, stream, request.tail)
         return 0
 
-    return asyncio.run(work())
+    return run_command(work())
 
 
 def streams(settings: Settings, typed: str) -> int:
@@ -73,7 +74,7 @@ def streams(settings: Settings, typed: str) -> int:
                 click.echo(f"{one.name:<12}  {one.title}")
         return 0
 
-    return asyncio.run(work())
+    return run_command(work())
 
 
 def _refuse(sandbox: Sandbox, source: OpenSource) -> None:

@@ -38,6 +38,7 @@ from services.sources.registry import open_sources
 from services.text.format import clock_time, counts
 from services.text.sanitize import end_sentence
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 
 if TYPE_CHECKING:
     from services.terminal.transport.base import Transport
@@ -314,7 +315,7 @@ def status(settings: Settings, as_json: bool) -> int:
                 _print_unknown(board)
             return int(attention or not gateways)
 
-    return asyncio.run(run())
+    return run_command(run())
 
 
 def _print_unknown(board: Board) -> None:
@@ -346,7 +347,7 @@ def sandboxes(settings: Settings, as_json: bool) -> int:
                     _print_stderr("no sandboxes; `wakedeck local up` starts the embedded world")
             return int(bool(unknown))
 
-    return asyncio.run(run())
+    return run_command(run())
 
 
 def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
@@ -379,4 +380,4 @@ def queues(settings: Settings, typed: str, limit: int, as_json: bool) -> int:
             _print_stderr(f"out: {counts(snapshot.outbound, 20)}")
             return int(bool(snapshot.problem))
 
-    return asyncio.run(run())
+    return run_command(run())

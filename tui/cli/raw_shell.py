@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from services.models import Capability, ShellState
 from services.terminal.exec.requests import AGENT, ShellChoice
 from services.terminal.transport.base import CloseReason
 from services.text.sanitize import sanitize
+from tui.cli.event_loop import run_command
 from tui.cli.exec_command import exit_status
 from tui.cli.exit import Exit
 from tui.cli.relay import relay
@@ -70,7 +70,7 @@ def run(settings: Settings, typed: str, choice: ShellChoice) -> int:
                 picked = replace(choice, pod=choose_from(error.choices))
             return await relay(actor.shell(sandbox.id, picked))
 
-    ending = asyncio.run(main())
+    ending = run_command(main())
     if ending.state is ShellState.ENDED:
         if ending.code is not None:
             return exit_status(ending.code)
@@ -117,7 +117,7 @@ def run_on_terminal(
                 picked = replace(choice, pod=choose_from(error.choices))
             return await command(picked)
 
-    ending = asyncio.run(main())
+    ending = run_command(main())
     if ending.state is ShellState.ENDED and ending.code is not None:
         return exit_status(ending.code)
     click.echo(f"wakedeck: outcome unknown: {ending.reason}", err=True)

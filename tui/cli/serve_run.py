@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from services.sources.registry import open_sources
 from services.web.gate import place
 from services.web.server import Serving, serving
 from tui.cli import own_command
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, print_stderr
 from tui.cli.until_signal import run_until_signal
 
@@ -58,7 +58,7 @@ def run(flags: Flags, settings: Settings, request: Request) -> int:
         f"Wakedeck{named}",
         counted,
     )
-    return asyncio.run(_served(wanted, settings, _notice(settings, request)))
+    return run_command(_served(wanted, settings, _notice(settings, request)))
 
 
 def _notice(settings: Settings, request: Request) -> str:

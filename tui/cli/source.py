@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from services.config.settings import Flags
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, exit_with_code, json_option
 
 
@@ -44,14 +45,13 @@ def _serve(flags: Flags, profile: str | None, only: tuple[str, ...], read_only: 
 @exit_with_code
 def check(as_json: bool, act_on: str, command: tuple[str, ...]) -> int:
     """Run the conformance suite against a source program. Exits 1 where something is missing."""
-    import asyncio
     import json
     from dataclasses import asdict
 
     from services.sources.remote.check import SourceCheck
     from tui.cli import tables
 
-    found = asyncio.run(SourceCheck(command, act_on).run())
+    found = run_command(SourceCheck(command, act_on).run())
     wanting = [one for one in found if not one.ok]
     if as_json:
         shape = {"schema": tables.SCHEMA, "findings": [asdict(one) for one in found]}

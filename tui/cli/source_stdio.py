@@ -23,6 +23,7 @@ from services.source_server.server import SourceServer
 from services.sources.registry import open_sources
 from services.text.sanitize import sanitize
 from services.wire.frames import WireError
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit
 
 
@@ -48,7 +49,7 @@ def run(flags: Flags, profile: str | None, only: tuple[str, ...], read_only: boo
         )
     reading, writing = _claim()
     try:
-        asyncio.run(_serve(settings, reading, writing))
+        run_command(_serve(settings, reading, writing))
     except WireError as error:
         raise UnavailableError(f"The panel's side cannot be understood: {error}.") from error
     return Exit.DONE

@@ -8,6 +8,7 @@ import click
 
 from services.config.settings import Flags, Settings
 from services.errors import ConfigError
+from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit, exit_with_code, print_stderr, settings_of
 from tui.cli.since import Since
 
@@ -113,7 +114,6 @@ def _send_test(settings: Settings, name: str) -> int:
         ConfigError: there is no such table, or it names nobody.
         UnavailableError: apprise is not installed.
     """
-    import asyncio
 
     from services.config.notify import urls_of
     from services.config.parser import nearest
@@ -125,7 +125,7 @@ def _send_test(settings: Settings, name: str) -> int:
         hint = nearest(name, settings.notify)
         raise ConfigError(f"There is no [notify.{name}]; there are: {known}{hint}")
     notice = Notice("Wakedeck: a test", "Nothing is wrong: somebody asked whether this arrives.")
-    problem = asyncio.run(Sender(name, urls_of(name, settings.notify[name])).send(notice))
+    problem = run_command(Sender(name, urls_of(name, settings.notify[name])).send(notice))
     if problem:
         print_stderr(f"wakedeck: not sent: {problem}")
         return Exit.FAILED

@@ -31,6 +31,7 @@ from services.watch.sender import Sender
 from services.watch.watcher import UNKEPT, Watcher
 from tui import gc_control
 from tui.cli import tables
+from tui.cli.event_loop import run_command
 from tui.cli.event_report import line
 from tui.cli.exit import Exit, print_stderr
 from tui.cli.pipes import write_all
@@ -60,7 +61,7 @@ def run(settings: Settings, request: Request) -> int:
         ConfigError, UnavailableError: somebody is to be called and cannot be.
         OSError: it cannot be printed.
     """
-    return asyncio.run(_watched(settings, request))
+    return run_command(_watched(settings, request))
 
 
 async def _watched(settings: Settings, request: Request) -> int:

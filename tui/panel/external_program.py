@@ -14,6 +14,7 @@ from pathlib import Path
 from textual.app import App, SuspendNotSupported
 
 from services.errors import UnavailableError
+from services.process.ends import hear_ends
 from services.process.signals import catch_ignored
 from tui.panel.leaving import leave_on_signals
 
@@ -56,6 +57,7 @@ async def show_text(app: App[int], program: Sequence[str], text: str, name: str)
                 # An interrupt typed into the program is for the program.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
                 catch_ignored()
+                hear_ends()
                 try:
                     child = await asyncio.create_subprocess_exec(*program, str(file))
                     await _wait(child)

@@ -194,10 +194,21 @@ async def test_a_look_that_fails_is_a_finding() -> None:
     async def slow(_: Mapping[str, str]) -> Finding:
         raise DeadlineError("The disk gave no answer within 3 s.")
 
-    found = await examine({}, (("a", "A", broken), ("b", "B", slow)))
+    async def short(_: Mapping[str, str]) -> Finding:
+        raise RuntimeError("can't start new thread")
+
+    async def surprised(_: Mapping[str, str]) -> Finding:
+        raise ZeroDivisionError
+
+    every = (broken, slow, short, surprised)
+    found = await examine(
+        {}, [(name, name.upper(), one) for name, one in zip("abcd", every, strict=True)]
+    )
     assert [one.problem for one in found] == [
         "Permission denied",
         "The disk gave no answer within 3 s.",
+        "No thread can be started for C.",
+        "Something unforeseen went wrong in D (ZeroDivisionError).",
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.page_server import NOWHERE, looking, page_server, panel_of
 from tests.support.waiting import eventually
-from tests.support.world_processes import child_names, children_with
+from tests.support.world_processes import child_names, living_children
 
 DRAWN = b"far"
 QUEUES = b"queues"
@@ -18,7 +18,7 @@ QUEUES = b"queues"
 
 def panels() -> set[int]:
     """Panels that this process has started and that are still there."""
-    return {one.pid for one in children_with("wakedeck.py")}
+    return {one.pid for one in living_children("wakedeck.py")}
 
 
 def quick(folder: Path) -> tuple[str, ...]:

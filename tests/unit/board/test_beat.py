@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -12,11 +11,9 @@ import pytest
 
 from services.board import beat, pollers
 from services.board.beat import Beat, Together
-from services.board.board import Board
-from services.board.deltas import BoardDelta
-from services.board.pollers import Pollers
 from services.models import Observation, QueueSnapshot, SandboxId
 from tests.support.clock import FakeClock, settle
+from tests.support.polling import polling
 from tests.support.scripted import Scripted
 from tests.support.waiting import eventually
 
@@ -93,26 +90,15 @@ async def beating(clock: FakeClock, source: Queued) -> AsyncIterator[list[str]]:
         heard.append(what)
         asyncio.get_running_loop().call_soon(heard.append, "|")
 
-    def on_delta(_: BoardDelta) -> None:
-        hear("look")
-
-    polled = Pollers(
-        [source],
-        {source.info.key: 1.0},
-        Board(clock, [source.info]),
+    async with polling(
         clock,
-        jitter=random.Random(1),
-        on_delta=on_delta,
+        source,
+        queue=ONE,
+        on_delta=lambda _: hear("look"),
         on_queue=lambda _: hear("queue"),
-    )
-    polled.watch_queue(ONE)
-    running = asyncio.create_task(polled.run())
-    try:
-        await clock.advance(0.05)
+        until_s=0.05,
+    ):
         yield heard
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_look_and_the_queue_are_asked_at_one_instant_and_told_in_one_turn(

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
-from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
-from services.board.pollers import Pollers
 from services.models import Observation, Sandbox, SandboxId, SandboxState
 from services.net import http
 from services.sources.local import gateway_probe
@@ -22,6 +15,7 @@ from services.sources.openshell import client, details_cache
 from services.sources.openshell import observer as openshell
 from services.sources.vellum import limits as vellum
 from tests.support.clock import FakeClock
+from tests.support.polling import polling
 from tests.support.scripted import Scripted
 
 LONGEST_S = {
@@ -50,55 +44,19 @@ async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None
     source = Slow(clock)
     source.takes_s = LONGEST_S[kind]
     told: list[BoardDelta] = []
-    pollers = Pollers(
-        [source],
-        {"s": 1.0},
-        Board(clock, [source.info]),
-        clock,
-        jitter=random.Random(1),
-        on_delta=told.append,
-        on_queue=lambda _: None,
-    )
-    running = asyncio.create_task(pollers.run())
-    try:
-        await clock.advance(source.takes_s + 0.1)
+    until_s = source.takes_s + 0.1
+    async with polling(clock, source, on_delta=told.append, until_s=until_s):
         assert [one.link.connected for one in told if one.link is not None] == [True]
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-@asynccontextmanager
-async def polling(
-    clock: FakeClock, source: Scripted, meter: LagMeter, interval_s: float
-) -> AsyncIterator[Board]:
-    board = Board(clock, [source.info], interval_s=interval_s)
-    pollers = Pollers(
-        [source],
-        {"s": interval_s},
-        board,
-        clock,
-        jitter=random.Random(1),
-        on_delta=lambda _: None,
-        on_queue=lambda _: None,
-        meter=meter,
-    )
-    running = asyncio.create_task(pollers.run())
-    try:
-        await clock.advance(0.1)
-        yield board
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_pause_of_this_process_between_looks_is_said() -> None:
     clock, lost = FakeClock(), [0.0]
     meter = LagMeter(lambda: clock.monotonic() + lost[0], lambda: 0.0)
-    async with polling(clock, Scripted(clock), LagMeter(lambda: lost[0], lambda: 0.0), 60) as board:
+    still = LagMeter(lambda: lost[0], lambda: 0.0)
+    async with polling(clock, Scripted(clock), 60, meter=still) as board:
         await clock.advance(1.5)
         assert board.held_up is None
-    async with polling(clock, Scripted(clock), meter, 60) as board:
+    async with polling(clock, Scripted(clock), 60, meter=meter) as board:
         lost[0] += 8
         await clock.advance(1.5)
         assert board.held_up is not None
@@ -120,7 +78,7 @@ class Lapsing(Scripted):
 async def test_what_lapses_is_judged_anew_at_that_instant() -> None:
     clock = FakeClock()
     source = Lapsing(clock)
-    async with polling(clock, source, LagMeter(), 600):
+    async with polling(clock, source, 600):
         await clock.advance(8)
         assert source.looks == 1
         await clock.advance(4)

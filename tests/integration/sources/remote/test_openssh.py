@@ -18,7 +18,7 @@ from tests.support import sshd
 from tests.support.remote import LiveRemote, live_remote, program
 from tests.support.sshd import SshHost, ssh_host
 from tests.support.waiting import eventually
-from tests.support.world_processes import children_with
+from tests.support.world_processes import living_children
 
 pytestmark = pytest.mark.kit("sshd")
 SERVED = "hello()\nrows('alpha')\nfor _ in incoming(): pass\n"
@@ -163,7 +163,7 @@ async def test_a_link_that_stalls(
     monkeypatch.setattr(session, "PING_S", 0.4)
     async with live_remote(host.argv(served(tmp_path)), tmp_path / "locks") as box:
         await comes_back(box)
-        ssh = next(one for one in children_with(str(host.config)) if one.name() == "ssh")
+        ssh = next(one for one in living_children(str(host.config)) if one.name() == "ssh")
         ssh.send_signal(signal.SIGSTOP)
         way = await box.way(lambda one: one.state is not GatewayState.READY)
         assert way.state is GatewayState.HUNG and "no sign of life" in way.reason

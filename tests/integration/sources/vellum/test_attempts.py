@@ -33,7 +33,7 @@ from tests.support.vellum import (
     until,
 )
 from tests.support.waiting import eventually
-from tests.support.world_processes import children_with
+from tests.support.world_processes import living_children
 
 STARTS = (503, {"status": "starting"})
 
@@ -427,7 +427,7 @@ async def test_closing_the_actor_leaves_a_renewal_alone(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await source.actor.close()
-        (child,) = children_with("refresh")
+        (child,) = living_children("refresh")
         (tmp_path / "go").touch()
         await until(lambda: RENEWED in s.ground.token.read_text())
         # The panel may live on without this source: its ended child is collected.

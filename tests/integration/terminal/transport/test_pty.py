@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from services.terminal.transport.pty import PtyProcess
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.support.shells import DEAF, UP, opened, read_to_end, read_until
 from tests.support.waiting import eventually
+from tests.support.world_processes import living_children
 
 ENV = {
     "PATH": os.environ["PATH"],
@@ -204,16 +204,6 @@ async def test_the_environment_is_the_given_one_and_nothing_else() -> None:
     async with opened(transport):
         output, _ = await read_to_end(transport)
     assert sorted(line.partition("=")[0] for line in output.decode().split()) == ["ONLY", "PATH"]
-
-
-def living_children() -> set[psutil.Process]:
-    """Children that still run: also the servers this worker keeps for other tests."""
-    found = set()
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            if child.status() != psutil.STATUS_ZOMBIE:
-                found.add(child)
-    return found
 
 
 async def test_nothing_is_left_open_and_no_thread_is_made() -> None:
