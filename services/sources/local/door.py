@@ -64,9 +64,9 @@ async def enter(world: World) -> tuple[socket.socket, Mapping[str, str]]:
     Raises:
         ShellError: there is no such connection to be had.
     """
+    await _start_is_over(world)
     try:
         async with asyncio.timeout(_OPEN_S):
-            await _start_is_over(world)
             connection = await connect(world)
     except TimeoutError as error:
         raise ShellError(
