@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from services.config.settings import Settings
 from services.config.sources import LocalTable
 from services.errors import ConfigError
 from services.process.identity import Liveness
-from services.sources.local import faults, process_records, world
+from services.sources.local import faults, process_records, starts, world
 from services.sources.local.layout import World
 from tui.cli import tables
 from tui.cli.event_loop import run_command
@@ -64,8 +65,13 @@ def status(settings: Settings, as_json: bool) -> int:
     for role in world.roles(place):
         record = place.read_record(role)
         alive = Liveness.DEAD if record is None else process_records.alive(record)
-        pid = None if record is None else record.pid
-        shape: dict[str, object] = {"process": role, "state": alive.value, "pid": pid}
+        starting = starts.under_way(place, role, time.time())
+        known = starts.read(place, role) if starting else record
+        shape: dict[str, object] = {
+            "process": role,
+            "state": "starting" if starting else alive.value,
+            "pid": None if known is None else known.pid,
+        }
         if role == "gateway":
             shape |= {"socket": record.socket if record else "", "port": world.tcp_port(place)}
         shapes.append(shape)

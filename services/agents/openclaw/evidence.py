@@ -147,6 +147,8 @@ class OpenClawEvidence:
     lock: Lock = Lock()
     without_lock: tuple[int, float] | None = None
     """The process that held the lock until lately and still runs, and the seconds since."""
+    was_started: bool = False
+    """The process of the lock was seen to have started."""
     port: int | None = None
     """Where it is asked; None where that is not known."""
     owner: Owner = Owner.UNKNOWN

@@ -131,34 +131,46 @@ def _opening(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return None
     if not unasked and (seen.answers is None or seen.answers.reach is not Reach.REFUSED):
         return None
-    age = lock.age_s or 0.0
-    if age < STARTING_S:
-        why = f"It is starting: process {lock.pid}, for {span(age)}; its port is not open yet."
-        return OpenClawJudgement(
-            "port not open yet",
-            GatewayState.SETTLING,
-            SandboxState.SETTLING,
-            why,
-            until=seen.now + STARTING_S - age,
-        )
-    why = f"Process {lock.pid} has held the lock for {span(age)} without opening its port."
+    if (lock.age_s or 0.0) < STARTING_S:
+        return _starts(seen, "its port is not open yet")
+    age = span(lock.age_s or 0.0)
+    why = f"Process {lock.pid} has held the lock for {age} without opening its port."
     return OpenClawJudgement(
         "port never opened", GatewayState.HUNG, SandboxState.STUCK, why, _look(seen)
     )
 
 
+def _may_start(seen: OpenClawEvidence) -> bool:
+    """Whether the process of the lock may be starting: it works for long before it answers."""
+    held = seen.lock.state is LockState.HELD and not seen.lock.suspended
+    return held and not seen.was_started and (seen.lock.age_s or 0.0) < STARTING_S
+
+
+def _starts(seen: OpenClawEvidence, rest: str) -> OpenClawJudgement:
+    age = seen.lock.age_s or 0.0
+    why = f"It is starting: process {seen.lock.pid}, for {span(age)}; {rest}."
+    until = seen.now + STARTING_S - age
+    settling = GatewayState.SETTLING, SandboxState.SETTLING
+    return OpenClawJudgement("not started yet", *settling, why, until=until)
+
+
 def _is_away(seen: OpenClawEvidence) -> bool:
     """Whether no process holds the lock and nobody answers."""
-    if seen.remote or seen.lock.state not in (LockState.NONE, LockState.STALE):
-        return False
     if seen.answers is None:
-        return seen.port is None
-    return seen.answers.reach is Reach.REFUSED
+        return _is_unheld(seen) and seen.port is None
+    return _is_unheld(seen) and seen.answers.reach is Reach.REFUSED
+
+
+def _is_unheld(seen: OpenClawEvidence) -> bool:
+    return not seen.remote and seen.lock.state in (LockState.NONE, LockState.STALE)
 
 
 def _between_locks(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """As it starts it lets go of its lock once, and as it ends before its process does."""
-    if not _is_away(seen) or seen.without_lock is None or seen.without_lock[1] >= STARTING_S:
+    silent = seen.answers is not None and seen.answers.reach is Reach.SILENT
+    if not (_is_away(seen) or (silent and _is_unheld(seen))):
+        return None
+    if seen.without_lock is None or seen.without_lock[1] >= STARTING_S:
         return None
     pid, since = seen.without_lock
     why = f"Process {pid} has let go of its lock and still runs: it starts or ends."
@@ -253,6 +265,8 @@ def _silent(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return OpenClawJudgement("suspended", GatewayState.HUNG, SandboxState.STUCK, why, advice)
     if seen.answers.reach is not Reach.SILENT:
         return None
+    if _may_start(seen):
+        return _starts(seen, "it does not answer yet")
     if seen.lock.state is LockState.HELD:
         why = f"Process {seen.lock.pid} keeps its port but does not answer."
         return OpenClawJudgement("silent", GatewayState.HUNG, SandboxState.STUCK, why, _look(seen))
@@ -295,6 +309,8 @@ def _not_started(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if answers is None or answers.health is not HealthWord.LIVE:
         return None
     startup, ready = answers.startup, answers.readiness
+    if answers.silent and startup is None and _may_start(seen):
+        return _starts(seen, "it does not say yet whether it is ready")
     told = seen.heard.draining
     if told or (startup is not None and startup.word == "draining"):
         why = "It is draining before a restart: what runs may finish, new work is refused."
@@ -316,6 +332,8 @@ def _not_ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     ready = answers.readiness
     if ready is None:
         why = "It is alive, but does not say whether it is ready."
+        if answers.silent:
+            why = "It is alive, but slow: it did not say in time whether it is ready."
         return OpenClawJudgement(
             "readiness not told", GatewayState.READY, SandboxState.UNKNOWN, why
         )
@@ -332,7 +350,7 @@ def _not_ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
 
 
 def _late(seen: OpenClawEvidence) -> OpenClawJudgement | None:
-    if seen.slow is None:
+    if seen.slow is None or seen.slow.starved:
         return None
     busy = seen.slow.host_busy
     host = f" (host {min(busy, 1.0):.0%} busy)" if busy is not None else ""
@@ -344,9 +362,10 @@ def _ready(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     answers = seen.answers
     if answers is None or answers.readiness is None or not answers.readiness.ready:
         return None
-    return OpenClawJudgement(
-        "every probe is good", GatewayState.READY, SandboxState.READY, until=channel_patience(seen)
-    )
+    # What is late for want of a processor is not stuck.
+    slow = "" if seen.slow is None else "It answers slowly: its machine is busy with other work."
+    ready = GatewayState.READY, SandboxState.READY
+    return OpenClawJudgement("every probe is good", *ready, slow, until=channel_patience(seen))
 
 
 def _look(seen: OpenClawEvidence) -> str:

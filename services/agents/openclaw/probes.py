@@ -19,6 +19,10 @@ from services.text.sanitize import sanitize
 PROBE_S = 2.0
 """Seconds for one answer."""
 PATHS = ("/healthz", "/startupz", "/readyz")
+FULL, HALF = 0.9, 0.5
+"""Shares: of processors that leave nothing over, and of one by which a thread is held up itself."""
+ASK_S = 5.0
+"""Seconds for all of them; less than a poll may take."""
 AGAIN_S = 0.3
 """Seconds before a port that refused is tried again."""
 
@@ -69,6 +73,14 @@ class EventLoop:
     """Of the slowest hundredth."""
     host_busy: float | None = None
     """Share of the host's processors in use, 0 to 1."""
+    own_busy: float | None = None
+    """Share of one processor that the loop's own thread got, 0 to 1."""
+
+    @property
+    def starved(self) -> bool:
+        """Whether it is late for want of a processor, which others have."""
+        busy, own = self.host_busy, self.own_busy
+        return busy is not None and own is not None and busy >= FULL and own < HALF
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,8 @@ class Answers:
     """None also where a release before 2026.8.1 has no such path."""
     readiness: Readiness | None = None
     latency_s: float | None = None
+    silent: bool = False
+    """It answered that it lives, and not in time whether it is ready."""
 
 
 async def ask(
@@ -120,7 +134,7 @@ async def ask(
     The silence of a process that is `suspended` is believed at once.
     """
     health, startup, readiness = PATHS
-    began = monotonic()
+    first = began = monotonic()
     reply = await carrier(health, PROBE_S)
     if reply.reach is Reach.REFUSED or (reply.reach is Reach.SILENT and not suspended):
         if reply.reach is Reach.REFUSED:
@@ -133,13 +147,20 @@ async def ask(
     said, word = read_health(reply)
     if said is not HealthWord.LIVE:
         return Answers(Reach.ANSWERED, health=said, word=word, latency_s=latency)
-    started, ready = await asyncio.gather(carrier(startup, PROBE_S), carrier(readiness, PROBE_S))
+
+    async def twice(path: str) -> Reply:
+        reply = await carrier(path, PROBE_S)
+        left = min(PROBE_S, first + ASK_S - monotonic())
+        return await carrier(path, left) if reply.reach is Reach.SILENT and left > 0 else reply
+
+    started, ready = await asyncio.gather(twice(startup), twice(readiness))
     return Answers(
         Reach.ANSWERED,
         health=said,
         startup=read_startup(started),
         readiness=read_readiness(ready),
         latency_s=latency,
+        silent=ready.reach is Reach.SILENT,
     )
 
 
@@ -187,8 +208,13 @@ def read_readiness(reply: Reply) -> Readiness | None:
 
 def _event_loop(fields: dict[str, Any]) -> EventLoop:
     parts = fields.get("cpuBreakdown")
-    busy = number(parts.get("hostUtilization")) if isinstance(parts, dict) else None
-    return EventLoop(fields.get("degraded") is True, number(fields.get("delayP99Ms")) or 0.0, busy)
+    parts = parts if isinstance(parts, dict) else {}
+    return EventLoop(
+        fields.get("degraded") is True,
+        number(fields.get("delayP99Ms")) or 0.0,
+        number(parts.get("hostUtilization")),
+        number(parts.get("mainThreadCoreRatio")),
+    )
 
 
 def read_json(reply: Reply) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from services.clock import Clock
 from services.errors import NotFoundError, UnavailableError, WakedeckError
 from services.models import SandboxId, Step
 from services.process.identity import Liveness
-from services.sources.local import crashes, door, lock, probes, spawn
+from services.sources.local import crashes, door, lock, probes, spawn, starts
 from services.sources.local.gateway_probe import ProbeOutcome
 from services.sources.local.judge import REFUSED, REFUSED_ADVICE, SILENCE_S, ProcessFacts
 from services.sources.local.layout import World
@@ -108,7 +108,7 @@ class LocalActor:
         if choice.pod is not None or choice.first_pod:
             raise UnavailableError("A sandbox of the embedded world has no pods to choose from.")
         record = self._world.read_record("gateway")
-        if record is None:
+        if record is None and not starts.under_way(self._world, "gateway", self._clock.now()):
             raise UnavailableError(
                 "The embedded gateway is not running, so no shell can be opened.",
                 advice="Wake the sandbox first.",
@@ -149,10 +149,12 @@ class LocalActor:
         self, role: str, is_serving: Callable[[ProcessFacts], Awaitable[bool]]
     ) -> str:
         """Leave a working process alone, resume a suspended one, replace what does not answer."""
+        if starts.under_way(self._world, role, self._clock.now()):
+            await self._wait_until(START_LIMIT_S, lambda: self._is_serving(role, is_serving))
         facts = probes.process(self._world, role)
-        record = self._world.read_record(role)
+        record = starts.read(self._world, role) if facts.starting else self._world.read_record(role)
         if record is not None and not facts.liveness.over:
-            if await is_serving(facts):
+            if not facts.starting and await is_serving(facts):
                 return ""
             if facts.liveness is Liveness.STOPPED:
                 spawn.resume(record)
@@ -167,7 +169,7 @@ class LocalActor:
         self, role: str, is_serving: Callable[[ProcessFacts], Awaitable[bool]]
     ) -> bool:
         facts = probes.process(self._world, role)
-        return not facts.liveness.over and await is_serving(facts)
+        return not (facts.liveness.over or facts.starting) and await is_serving(facts)
 
     async def _ensure_agent_serving(self, name: str) -> str:
         folder = self._world.sandbox(name)

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from services.files.private import private_folder
-from services.sources.local import crashes, lock
+from services.sources.local import crashes, lock, starts
 from services.sources.local.agent_queue import AgentQueue
 from services.sources.local.layout import World
 from services.sources.local.leases import is_needed
@@ -170,14 +170,17 @@ def main(argv: list[str] | None = None) -> int:
     mine = describe(AGENT + name)
     match lock.acquire(folder, mine):
         case lock.LockResult.HELD:
+            starts.leave(world, mine.role)
             return 0
         case lock.LockResult.STALE:
             owner = lock.holder(folder)
             left = f"pid {owner.pid}" if owner else "an unknown process"
             lock.record_crash(folder, f"stale lock left by {left}")
+            starts.leave(world, mine.role)
             return STALE_LOCK_EXIT
         case lock.LockResult.TAKEN:
             world.write_record(mine)
+            starts.leave(world, mine.role)
     try:
         (folder / crashes.GAVE_UP).unlink(missing_ok=True)
         run(world, name, ticker)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Mapping
 
 from services.errors import ShellError
 from services.files.bounded import open_regular
 from services.models import Retry
 from services.net import unix_sockets
-from services.sources.local import process_records
+from services.sources.local import process_records, starts
 from services.sources.local.layout import ProcessRecord, World
 
 NAME = "the embedded gateway"
 HOST_HEADER = "localhost"
 """What a request over the socket calls the gateway."""
 _OPEN_S = 10.0
+_POLL_S = 0.05
 _LONGEST_TOKEN = 512
 
 
@@ -49,12 +51,20 @@ async def connect_to(record: ProcessRecord) -> socket.socket:
     return await unix_sockets.connect(record.socket, record.pid)
 
 
+async def _start_is_over(world: World) -> None:
+    while True:
+        if not starts.under_way(world, "gateway", time.time()):
+            return
+        await asyncio.sleep(_POLL_S)
+
+
 async def enter(world: World) -> tuple[socket.socket, Mapping[str, str]]:
-    """A proven connection, and the headers that may be sent over it.
+    """A proven connection, and the headers that may be sent over it; waits for one that starts.
 
     Raises:
         ShellError: there is no such connection to be had.
     """
+    await _start_is_over(world)
     try:
         async with asyncio.timeout(_OPEN_S):
             connection = await connect(world)

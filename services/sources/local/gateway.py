@@ -26,6 +26,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve, unix_serv
 from services.errors import UnavailableError
 from services.files.private import open_private
 from services.net.unix_sockets import socket_path
+from services.sources.local import starts
 from services.sources.local.admission import Admission, quiet
 from services.sources.local.faults import Faults, read_faults
 from services.sources.local.gateway_http import GatewayHttp
@@ -65,6 +66,7 @@ class GatewayServer:
         servers = await self._listen(path)
         record = describe(ROLE, self._http.port or None, str(path))
         self._world.write_record(record)
+        starts.leave(self._world, ROLE)
         self._http.ready = True
         log.info("ready on %s", f"port {self._http.port} too" if self._http.port else "its socket")
         watch = asyncio.create_task(self._watch())
@@ -167,10 +169,12 @@ def main(arguments: list[str] | None = None) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             log.error("cannot start: a gateway of this world runs or starts already")
+            starts.leave(world, ROLE)
             return 1
         record = world.read_record(ROLE)
         if record is not None and not alive(record).over:
             log.error("cannot start: the gateway of this world runs already (pid %d)", record.pid)
+            starts.leave(world, ROLE)
             return 1
         token = secrets.token_urlsafe(32)
         try:

@@ -18,7 +18,7 @@ from random import Random
 from services.errors import ProcessError
 from services.files.private import open_private, private_folder
 from services.process.identity import Liveness
-from services.sources.local import crashes, lock
+from services.sources.local import crashes, lock, starts
 from services.sources.local.flood import Flood
 from services.sources.local.host_queue import HostQueue, PendingDelivery, action
 from services.sources.local.layout import SANDBOX_NAMES, World
@@ -178,9 +178,11 @@ def main(argv: list[str] | None = None) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
+        starts.leave(world, ROLE)
         return 0
     mine = describe(ROLE)
     world.write_record(mine)
+    starts.leave(world, ROLE)
     try:
         _serve(world, ticker)
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.models import Activity, GatewayState, SandboxState
 from services.process.identity import Liveness
+from services.sources.local import starts
 from services.sources.local.gateway_probe import GatewayEvidence, ProbeOutcome
 from services.sources.protocol.verdict import Verdict, VerdictKind
 
@@ -30,6 +31,8 @@ class ProcessFacts:
     pid: int | None
     liveness: Liveness
     started_at: float | None = None
+    starting: bool = False
+    """It was started and has not left a record of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ StateReason = tuple[GatewayState, str]
 
 def gateway(process: ProcessFacts, seen: GatewayEvidence | None, now: float) -> StateReason:
     """The gateway's state and the sentence that goes with it."""
+    if process.starting:
+        return _start(process, "Gateway", now)
     if process.pid is None:
         return GatewayState.ABSENT, "The embedded gateway is not running."
     if process.liveness.over:
@@ -94,8 +99,22 @@ def _past_health(seen: GatewayEvidence) -> StateReason:
     return GatewayState.READY, ""
 
 
-def host(process: ProcessFacts) -> StateReason:
+def _start(process: ProcessFacts, what: str, now: float) -> StateReason:
+    """Of a process that left no record of its own yet."""
+    who = f"{what} process {process.pid}"
+    if process.liveness.over:
+        return GatewayState.DOWN, f"{who} ended as it started; its log says why."
+    if process.liveness is Liveness.STOPPED:
+        return GatewayState.HUNG, f"{who} is stopped: it does not get ready."
+    if starts.is_young(process.started_at, now):
+        return GatewayState.SETTLING, f"The {what.lower()} is starting."
+    return GatewayState.HUNG, f"{who} does not get ready; its log may say why."
+
+
+def host(process: ProcessFacts, now: float) -> StateReason:
     """The traffic side has no port; its process is all there is to see."""
+    if process.starting:
+        return _start(process, "Host", now)
     if process.pid is None:
         return GatewayState.ABSENT, "The host process is not running: no message moves."
     if process.liveness.over:
@@ -117,6 +136,9 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
             Activity.NONE,
             f"Crashes at every start ({seen.crashes} times): {seen.last_crash}.",
         )
+    young = starts.is_young(process.started_at, now)
+    if process.starting and young and process.liveness is Liveness.RUNNING:
+        return SandboxState.SETTLING, Activity.NONE, "The agent is starting."
     if pid is None or process.liveness.over:
         if seen.crashes:
             return (
@@ -127,7 +149,8 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
         waiting = (
             ("", "; 1 message waits")[seen.due] if seen.due < 2 else f"; {seen.due} messages wait"
         )
-        what = "Not started" if pid is None else f"Process {pid} has died"
+        ends = "ended as it started" if process.starting else "has died"
+        what = "Not started" if pid is None else f"Process {pid} {ends}"
         # Only what was never started, or ended cleanly, with nothing to do sleeps by design.
         ended = pid is not None or bool(seen.due)
         state = SandboxState.DOWN if ended else SandboxState.ASLEEP
@@ -139,9 +162,8 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
             Activity.NONE,
             f"Process {pid} is stopped: no progress.",
         )
-    young = process.started_at is not None and now - process.started_at < START_S
-    if silence is None or silence > SILENCE_S:
-        if young:
+    if process.starting or silence is None or silence > SILENCE_S:
+        if young and not _was_alive(seen):
             return SandboxState.SETTLING, Activity.NONE, "The agent is starting."
         return (
             SandboxState.STUCK,
@@ -151,6 +173,12 @@ def sandbox(seen: AgentEvidence, now: float) -> tuple[SandboxState, Activity, st
     busy = bool(seen.tool or seen.claims)
     backlog = f"Backlog of {seen.due} messages, it drains by itself." if seen.due > 20 else ""
     return SandboxState.READY, Activity.WORKING if busy else Activity.IDLE, backlog
+
+
+def _was_alive(seen: AgentEvidence) -> bool:
+    """Whether it gave a sign of life since it began."""
+    beat, began = seen.heartbeat_at, seen.process.started_at
+    return beat is not None and began is not None and beat > began
 
 
 def verdict(

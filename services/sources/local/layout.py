@@ -9,6 +9,7 @@
       simulated                 how many rows are shown, simulated ones included (`--sandboxes`)
       leases/<pid>.lease        flock held by each live panel
       run/gateway.json          ProcessRecord; `run/host.json`, `run/agent-<name>.json` likewise
+      starting/<role>           ProcessRecord of who was started and left no record yet
       run/gateway.sock          where the gateway listens; a short folder where this is too long
       gateway/token             bearer token of the gateway's present life, 0600
       gateway/faults.json       faults the gateway obeys; SIGUSR1 makes it read them again
@@ -113,6 +114,10 @@ class World:
         return self.root / "leases"
 
     @property
+    def starts(self) -> Path:
+        return self.root / "starting"
+
+    @property
     def token(self) -> Path:
         return self.root / "gateway" / "token"
 
@@ -149,6 +154,7 @@ class World:
             self.root,
             self.leases,
             self.root / "run",
+            self.starts,
             self.root / "logs",
             self.root / "gateway",
             self.sandboxes,
@@ -161,7 +167,7 @@ class World:
 
     def write_record(self, record: ProcessRecord) -> None:
         """Replace the record of a role whole."""
-        write_private(self.record(record.role), json.dumps(asdict(record)))
+        write_record_file(self.record(record.role), record)
 
 
 def read_record_file(path: Path) -> ProcessRecord | None:
@@ -170,6 +176,11 @@ def read_record_file(path: Path) -> ProcessRecord | None:
         return ProcessRecord.of(parse_json(read_bounded(path, _LARGEST_RECORD)))
     except (OSError, ValueError):
         return None
+
+
+def write_record_file(path: Path, record: ProcessRecord) -> None:
+    """Replace a record whole."""
+    write_private(path, json.dumps(asdict(record)))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -80,8 +80,7 @@ class LocalObserver:
                 f"The embedded world has no sandbox {sandbox.native_id!r}.",
                 advice="Start the world with `wakedeck local up`.",
             )
-        record = self._world.read_record("gateway")
-        facts = probes.process_of(record)
+        record, facts = probes.role_process(self._world, self._world.read_record, "gateway")
         wanted = probes.AgentRequest(
             sandbox, probes.process(self._world, f"agent-{sandbox.native_id}")
         )
@@ -92,7 +91,7 @@ class LocalObserver:
         now = self._clock.now()
         return judge.verdict(
             judge.gateway(facts, seen, now),
-            judge.host(probes.process(self._world, "host")),
+            judge.host(probes.process(self._world, "host"), now),
             judge.sandbox(agent, now),
         )
 
@@ -121,13 +120,12 @@ class LocalObserver:
         return sandbox.native_id
 
     async def _gateways(self) -> tuple[Gateway, ...]:
-        record = self._records.read("gateway")
-        facts = probes.process_of(record)
+        record, facts = probes.role_process(self._world, self._records.read, "gateway")
         seen = await probes.gateway(self._world, facts, record)
         now = self._clock.now()
         state, reason = judge.gateway(facts, seen, now)
-        traffic = probes.process_of(self._records.read("host"))
-        host_state, host_reason = judge.host(traffic)
+        _, traffic = probes.role_process(self._world, self._records.read, "host")
+        host_state, host_reason = judge.host(traffic, now)
         return (
             Gateway(
                 GatewayId(self.info.key, "gateway"),
@@ -150,7 +148,7 @@ class LocalObserver:
         )
 
     def _request(self, name: str) -> probes.AgentRequest:
-        facts = probes.process_of(self._records.read(f"agent-{name}"))
+        _, facts = probes.role_process(self._world, self._records.read, f"agent-{name}")
         return probes.AgentRequest(SandboxId(self.info.key, name), facts)
 
     async def _sandboxes(self, wanted: Sequence[probes.AgentRequest]) -> list[Sandbox]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from services.queues.file_marks import SETTLED_S, changed_at, file_mark
 from services.queues.kept import KeptFiles
 from services.queues.reader import HEARTBEAT, QueueReader, SurveyRequest
 from services.queues.session import INBOUND, OUTBOUND
-from services.sources.local import crashes, process_records
+from services.sources.local import crashes, process_records, starts
 from services.sources.local.gateway_probe import GatewayEvidence, probe_gateway
 from services.sources.local.judge import AgentEvidence, ProcessFacts
 from services.sources.local.layout import ProcessRecord, World
@@ -30,15 +30,33 @@ _Stats: TypeAlias = tuple[int | None, ...]
 
 def process(world: World, role: str) -> ProcessFacts:
     """A role's process; pid None where no record says who plays it."""
-    return process_of(world.read_record(role))
+    return role_process(world, world.read_record, role)[1]
 
 
-def process_of(record: ProcessRecord | None) -> ProcessFacts:
+def role_process(
+    world: World, read: Callable[[str], ProcessRecord | None], role: str
+) -> tuple[ProcessRecord | None, ProcessFacts]:
+    """A role's own record and its process: of what left no record yet, who was started."""
+    record = read(role)
+    facts = process_of(record)
+    if record is not None and not facts.liveness.over:
+        return record, facts
+    noted = starts.read(world, role)
+    if noted is None:
+        # Its note went just now, because its record came: that one was read before.
+        record = read(role)
+        return record, process_of(record)
+    begun = process_of(noted, starting=True)
+    newer = record is None or process_records.started_at(record) < (begun.started_at or 0.0)
+    return record, begun if newer or not begun.liveness.over else facts
+
+
+def process_of(record: ProcessRecord | None, *, starting: bool = False) -> ProcessFacts:
     """The process of a record that was just read."""
     if record is None:
         return ProcessFacts(None, Liveness.DEAD)
     started = process_records.started_at(record)
-    return ProcessFacts(record.pid, process_records.alive(record), started)
+    return ProcessFacts(record.pid, process_records.alive(record), started, starting)
 
 
 def heartbeat(world: World, name: str) -> float | None:

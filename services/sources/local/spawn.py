@@ -15,6 +15,7 @@ from services.errors import ProcessError
 from services.files.private import open_private
 from services.process.identity import Liveness
 from services.process.signals import catch_ignored
+from services.sources.local import starts
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.process_log import cut
 from services.sources.local.process_records import AGENT, alive, identify, keep_child, reap
@@ -57,6 +58,7 @@ def start(world: World, role: str) -> int:
             advice=f"see {world.log(role)}",
         ) from error
     keep_child(child)
+    starts.note(world, role, child.pid)
     return child.pid
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from services.errors import UnavailableError
 from services.files.private import open_private, private_folder
-from services.sources.local import crashes, lock, process_records, spawn
+from services.sources.local import crashes, lock, process_records, spawn, starts
 from services.sources.local.flood import flood_file
 from services.sources.local.layout import SANDBOX_NAMES, ProcessRecord, World, write_private
 from services.sources.local.leases import Lease, is_needed, lease_count
@@ -85,9 +85,10 @@ def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE
     Their records go, and the locks of agents that could not clean up.
     Blocks for at most `grace_s` + 2 s and a little. A suspended process is killed.
     """
-    spared = {os.getpid(), *(record.pid for record in records(world) if record.role in spare)}
+    every = (*records(world), *starts.everyone(world))
+    spared = {os.getpid(), *(record.pid for record in every if record.role in spare)}
     world.record(UP).unlink(missing_ok=True)
-    ending = [record for record in records(world) if record.pid not in spared]
+    ending = [record for record in every if record.pid not in spared]
     for record in ending:
         spawn.terminate(record)
     deadline = time.monotonic() + grace_s
@@ -97,6 +98,8 @@ def end_all(world: World, *, spare: tuple[str, ...] = (), grace_s: float = GRACE
         gone = gone and ended
         if ended and world.read_record(record.role) == record:
             world.record(record.role).unlink(missing_ok=True)
+        if ended:
+            starts.forget(world, record)
     for name in world.names():
         lock.break_stale(world.sandbox(name))
     return gone

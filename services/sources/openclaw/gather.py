@@ -82,6 +82,8 @@ class GatewayGatherer:
         self._versions: dict[str, object] = {}
         self._holders: dict[str, tuple[ProcessId, float]] = {}
         """Who was seen to hold each lock, and when last."""
+        self._started: dict[str, ProcessId] = {}
+        """Of each lock, the process that was seen to have started."""
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
@@ -171,6 +173,7 @@ class GatewayGatherer:
             config=config,
             lock=lock,
             without_lock=self._without_lock(place, held),
+            was_started=self._was_started(place, held, answers if owner is Owner.LOCK else None),
             port=port,
             owner=owner,
             owner_name=owner_name,
@@ -208,6 +211,19 @@ class GatewayGatherer:
             self._holders.pop(place.id, None)
             return None
         return process.pid, now - at
+
+    def _was_started(self, place: StateDirectory, held: LockFile, answers: Answers | None) -> bool:
+        """Whether the lock's process is past its start, as it said itself in this look or before.
+
+        It starts anew within one process too: then it says so, or lets go of its lock.
+        """
+        process, startup = held.process, None if answers is None else answers.startup
+        ready = answers is not None and answers.readiness is not None and answers.readiness.ready
+        if process is None or (startup is not None and startup.word != "started"):
+            self._started.pop(place.id, None)
+        elif startup is not None or ready:
+            self._started[place.id] = process
+        return process is not None and self._started.get(place.id) == process
 
     def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
         """Where it is asked; None where nothing says it or there is no gateway of its own."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from services.agents.openclaw import probes
 from services.clock import SystemClock
 from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
@@ -29,6 +30,7 @@ from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
 from tests.support.http_peer import Exchange, HttpPeer, http_peer
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 FOUND = OpenClawTable()
 LIVE = {"ok": True, "status": "live"}
@@ -243,6 +245,51 @@ async def test_a_process_that_let_go_of_its_lock_is_not_gone(
         seen = await source.observer.observe()
         assert seen.gateways[0].state is GatewayState.DOWN
     finally:
+        await source.observer.close()
+
+
+async def test_a_slow_start_is_no_hang_before_it_said_that_it_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a loaded machine its port is open long before it answers in time."""
+    monkeypatch.setattr(probes, "PROBE_S", 0.5)
+    told: dict[str, object] = {}
+    over = asyncio.Event()
+
+    async def handle(exchange: Exchange) -> None:
+        if exchange.request.path in told:
+            await exchange.json(200, told[exchange.request.path])
+        else:
+            await over.wait()
+
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
+
+    async def says(gateway: GatewayState, agents: SandboxState, words: str) -> None:
+        async def looked() -> bool:
+            seen = await source.observer.observe()
+            states.append(seen.sandboxes[0].state)
+            assert (seen.gateways[0].state, states[-1]) == (gateway, agents)
+            assert words in seen.sandboxes[0].reason
+            return True
+
+        await eventually(looked)
+
+    states: list[SandboxState] = []
+    try:
+        async with http_peer(handle) as peer:
+            write_lock(home / ".openclaw", peer.port)
+            await says(GatewayState.SETTLING, SandboxState.SETTLING, "does not answer yet")
+            told["/healthz"] = LIVE
+            await says(GatewayState.SETTLING, SandboxState.SETTLING, "does not say yet")
+            assert set(states) == {SandboxState.SETTLING}
+            told |= {"/startupz": STARTED, "/readyz": READY}
+            await says(GatewayState.READY, SandboxState.READY, "")
+            told.clear()
+            await says(GatewayState.HUNG, SandboxState.STUCK, "keeps its port but does not answer")
+            over.set()
+    finally:
+        over.set()
         await source.observer.close()
 
 

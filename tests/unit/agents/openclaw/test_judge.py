@@ -171,7 +171,35 @@ ROWS = [
     ),
     (seen(service=service(ServiceState.ABSENT)), G.DOWN, S.DOWN, "no service is installed"),
     (seen(), G.DOWN, S.DOWN, "whether a service could start it is not known"),
-    (seen(HELD, SILENT), G.HUNG, S.STUCK, "Process 4711 keeps its port but does not answer."),
+    (
+        seen(HELD, SILENT, was_started=True),
+        *(G.HUNG, S.STUCK, "Process 4711 keeps its port but does not answer."),
+    ),
+    (seen(HELD, SILENT), G.SETTLING, S.SETTLING, "for 20 s; it does not answer yet"),
+    (
+        seen(replace(HELD, age_s=STARTING_S), SILENT),
+        *(G.HUNG, S.STUCK, "keeps its port but does not answer"),
+    ),
+    (
+        seen(answers=SILENT, without_lock=(4711, 10.0)),
+        *(G.SETTLING, S.SETTLING, "has let go of its lock and still runs"),
+    ),
+    (
+        seen(answers=SILENT, without_lock=(4711, STARTING_S)),
+        *(G.UNKNOWN, S.UNKNOWN, "whether it is the gateway is unknown"),
+    ),
+    (
+        seen(HELD, starting(startup=None, readiness=None, silent=True)),
+        *(G.SETTLING, S.SETTLING, "it does not say yet whether it is ready"),
+    ),
+    (
+        seen(HELD, starting(startup=None, readiness=None, silent=True), was_started=True),
+        *(G.READY, S.UNKNOWN, "It is alive, but slow"),
+    ),
+    (
+        seen(HELD, starting(readiness=None, silent=True)),
+        *(G.READY, S.UNKNOWN, "It is alive, but slow"),
+    ),
     (seen(replace(HELD, suspended=True), SILENT), G.HUNG, S.STUCK, "suspended by a signal"),
     (seen(answers=SILENT), G.UNKNOWN, S.UNKNOWN, "whether it is the gateway is unknown"),
     (seen(answers=FAILED, remote=True), G.UNKNOWN, S.UNKNOWN, "Its state is not known."),
@@ -201,6 +229,25 @@ ROWS = [
         *(G.READY, S.STUCK, "Not ready: agent-database:main."),
     ),
     (seen(HELD, LIVE, slow=LOOP), G.READY, S.STUCK, "1500 ms late (host 97% busy)"),
+    (
+        seen(HELD, LIVE, slow=replace(LOOP, own_busy=0.5)),
+        *(G.READY, S.STUCK, "1500 ms late (host 97% busy)"),
+    ),
+    (
+        seen(HELD, LIVE, slow=replace(LOOP, own_busy=0.4)),
+        *(G.READY, S.READY, "It answers slowly: its machine is busy with other work."),
+    ),
+    (
+        seen(HELD, LIVE, slow=EventLoop(True, 1500.0, 0.8, 0.1)),
+        *(G.READY, S.STUCK, "1500 ms late (host 80% busy)"),
+    ),
+    (
+        replace(
+            heard(Heard(READING, told=Told(health=GatewayHealth(("canvas",))))),
+            slow=replace(LOOP, own_busy=0.4),
+        ),
+        *(G.READY, S.STUCK, "Parts of it do not work: canvas."),
+    ),
     (seen(HELD, LIVE, owner=Owner.LOCK), G.READY, S.READY, ""),
     (seen(Lock(LockState.UNKNOWN, 9, 18789), LIVE), G.READY, S.READY, ""),
     (seen(answers=LIVE, remote=True), G.READY, S.READY, ""),
@@ -249,7 +296,8 @@ def test_the_table(evidence: OpenClawEvidence, gateway: G, agent: S, sentence: s
     judged = judge(evidence)
     assert (judged.gateway, judged.agent) == (gateway, agent), judged
     assert sentence in judged.reason
-    assert bool(judged.reason) == (agent is not S.READY), "every state but ready has a reason"
+    reasoned = agent is not S.READY or evidence.slow is not None
+    assert bool(judged.reason) == reasoned, "every state but ready has a reason"
 
 
 def test_every_rule_is_reached_by_a_row_of_the_table() -> None:
@@ -274,7 +322,8 @@ def test_only_what_its_service_can_start_is_startable() -> None:
 
 
 def test_a_start_says_when_it_has_taken_too_long() -> None:
-    assert judge(seen(HELD)).until == 1000.0 + STARTING_S - 20.0
+    for answers in (REFUSED, SILENT, starting(startup=None, readiness=None, silent=True)):
+        assert judge(seen(HELD, answers)).until == 1000.0 + STARTING_S - 20.0
 
 
 def test_a_channel_says_when_it_has_been_down_too_long() -> None:

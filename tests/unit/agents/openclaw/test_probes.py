@@ -29,7 +29,11 @@ STARTED = {"ok": True, "status": "started", "version": "2026.9.6", "uptimeMs": 5
 READY = {
     "ready": True,
     "failing": [],
-    "eventLoop": {"degraded": True, "delayP99Ms": 1200, "cpuBreakdown": {"hostUtilization": 0.5}},
+    "eventLoop": {
+        "degraded": True,
+        "delayP99Ms": 1200,
+        "cpuBreakdown": {"hostUtilization": 0.5, "mainThreadCoreRatio": 0.1},
+    },
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -70,6 +74,7 @@ def test_startup_and_readiness() -> None:
     assert ready is not None
     assert ready.ready and ready.event_loop.degraded
     assert (ready.event_loop.delay_ms, ready.event_loop.host_busy) == (1200.0, 0.5)
+    assert ready.event_loop.own_busy == 0.1
     assert read_readiness(PAGE) is None
 
 
@@ -97,19 +102,22 @@ def test_any_answer_is_read_or_refused(fields: dict[str, object], status: int) -
     assert ready is None or not ready.ready or (status == 200 and fields["ready"] is True)
 
 
-async def asked(*replies: Reply) -> tuple[Answers, list[str]]:
-    """What was learned from these replies in turn, and the paths that were asked."""
+async def asked(*replies: Reply, took: float = 0.0) -> tuple[Answers, list[str]]:
+    """What was learned from these replies in turn, and the paths that were asked.
+
+    The first one took so long.
+    """
     left, paths = list(replies), []
 
     async def carry(path: str, limit_s: float) -> Reply:
-        assert limit_s == 2.0
+        assert limit_s == 2.0 if not took else 0 < limit_s <= 2.0
         paths.append(path)
         return left.pop(0)
 
     async def no_wait(_: float) -> None:
         return
 
-    return await ask(carry, lambda: 0.0, no_wait), paths
+    return await ask(carry, lambda: took if paths else 0.0, no_wait), paths
 
 
 async def test_silence_and_refusal_count_at_the_second() -> None:
@@ -120,6 +128,19 @@ async def test_silence_and_refusal_count_at_the_second() -> None:
         assert paths == ["/healthz", "/healthz", "/startupz", "/readyz"]
         found, paths = await asked(Reply(miss), Reply(miss))
         assert (found.reach, paths) == (miss, ["/healthz"] * 2)
+
+
+async def test_silence_about_readiness_counts_at_the_second_where_there_is_time_for_one() -> None:
+    live, silent = reply({"ok": True, "status": "live"}), Reply(Reach.SILENT)
+    found, _ = await asked(live, silent, reply(STARTED), silent, reply(READY))
+    assert found.startup is not None and found.readiness is not None and not found.silent
+    found, paths = await asked(live, silent, silent, silent, silent)
+    assert (found.health, found.readiness, found.silent) == (HealthWord.LIVE, None, True)
+    assert sorted(paths) == ["/healthz", *["/readyz"] * 2, *["/startupz"] * 2]
+    found, paths = await asked(live, silent, silent, took=5.0)
+    assert (found.silent, len(paths)) == (True, 3), "a poll is over by then"
+    found, _ = await asked(live, PAGE, PAGE)
+    assert (found.readiness, found.silent) == (None, False), "an answer of another kind is one"
 
 
 async def test_what_is_no_gateway_is_asked_nothing_more() -> None:

@@ -24,12 +24,20 @@ from services.sources.local.judge import (
     sandbox,
     verdict,
 )
+from services.sources.local.starts import LONGEST_START_S
 from services.sources.protocol.verdict import VerdictKind as V
 
 NOW = 1_000.0
 NONE = ProcessFacts(None, Liveness.DEAD)
-OLD = ProcessFacts(7, Liveness.RUNNING, NOW - START_S)
+STARTING = ProcessFacts(7, Liveness.RUNNING, NOW - LONGEST_START_S + 0.1, starting=True)
+ENDED, HELD_UP, OVERDUE = (
+    replace(STARTING, liveness=Liveness.DEAD),
+    replace(STARTING, liveness=Liveness.STOPPED),
+    replace(STARTING, started_at=NOW - LONGEST_START_S),
+)
+OLD = ProcessFacts(7, Liveness.RUNNING, NOW - LONGEST_START_S)
 YOUNG = replace(OLD, started_at=NOW - START_S + 0.1)
+BEGINNER = replace(OLD, started_at=NOW - LONGEST_START_S + 0.1)
 DEAD, ZOMBIE, STOPPED = (
     replace(OLD, liveness=one) for one in (Liveness.DEAD, Liveness.ZOMBIE, Liveness.STOPPED)
 )
@@ -74,6 +82,11 @@ def seen(
         (OLD, seen(members=None), G.HUNG, "says it is ready and does not answer us"),
         (OLD, seen(members=said(ProbeOutcome.SILENT)), G.HUNG, "does not answer us"),
         (OLD, seen(), G.READY, ""),
+        (STARTING, None, G.SETTLING, "The gateway is starting."),
+        (STARTING, seen(health=said(ProbeOutcome.REFUSED)), G.SETTLING, "is starting"),
+        (ENDED, None, G.DOWN, "process 7 ended as it started; its log says why"),
+        (HELD_UP, None, G.HUNG, "process 7 is stopped: it does not get ready"),
+        (OVERDUE, None, G.HUNG, "process 7 does not get ready"),
     ],
 )
 def test_a_gateway(
@@ -89,9 +102,22 @@ def test_a_gateway(
     [(NONE, G.ABSENT), (DEAD, G.DOWN), (ZOMBIE, G.DOWN), (STOPPED, G.HUNG), (OLD, G.READY)],
 )
 def test_a_host(process: ProcessFacts, state: G) -> None:
-    judged, reason = host(process)
+    judged, reason = host(process, NOW)
     assert judged is state
     assert ("no message moves" in reason) is (state is not G.READY)
+
+
+@pytest.mark.parametrize(
+    ("process", "state", "reason"),
+    [
+        (STARTING, G.SETTLING, "The host is starting."),
+        (ENDED, G.DOWN, "Host process 7 ended as it started; its log says why."),
+        (HELD_UP, G.HUNG, "Host process 7 is stopped: it does not get ready."),
+        (OVERDUE, G.HUNG, "Host process 7 does not get ready; its log may say why."),
+    ],
+)
+def test_a_host_that_starts(process: ProcessFacts, state: G, reason: str) -> None:
+    assert host(process, NOW) == (state, reason)
 
 
 QUIET = AgentEvidence(OLD, NOW - SILENCE_S)
@@ -126,8 +152,22 @@ def agent(process: ProcessFacts = OLD, **more: object) -> AgentEvidence:
         (agent(crashes=2), S.READY, A.IDLE, ""),
         (agent(heartbeat_at=NOW - SILENCE_S - 1), S.STUCK, A.NONE, "no sign of life"),
         (agent(heartbeat_at=None), S.STUCK, A.NONE, "no sign of life"),
-        (agent(YOUNG, heartbeat_at=None), S.SETTLING, A.NONE, "The agent is starting."),
-        (agent(YOUNG, heartbeat_at=1.0), S.SETTLING, A.NONE, "The agent is starting."),
+        (agent(BEGINNER, heartbeat_at=None), S.SETTLING, A.NONE, "The agent is starting."),
+        (agent(BEGINNER, heartbeat_at=1.0), S.SETTLING, A.NONE, "The agent is starting."),
+        (
+            agent(BEGINNER, heartbeat_at=NOW - SILENCE_S - 1),
+            *(S.STUCK, A.NONE, "Process 7 is alive and gives no sign of life."),
+        ),
+        (agent(STARTING), S.SETTLING, A.NONE, "The agent is starting."),
+        (agent(STARTING, heartbeat_at=None, due=3), S.SETTLING, A.NONE, "The agent is starting."),
+        (
+            agent(STARTING, gave_up=True, crashes=3, last_crash="boom"),
+            *(S.BROKEN, A.NONE, "Crashes at every start (3 times): boom."),
+        ),
+        (agent(ENDED), S.DOWN, A.NONE, "Process 7 ended as it started."),
+        (agent(ENDED, due=1), S.DOWN, A.NONE, "ended as it started; 1 message waits."),
+        (agent(HELD_UP), S.STUCK, A.NONE, "Process 7 is stopped: no progress."),
+        (agent(OVERDUE), S.STUCK, A.NONE, "Process 7 is alive and gives no sign of life."),
         (agent(replace(OLD, started_at=None), heartbeat_at=None), S.STUCK, A.NONE, "no sign"),
         (agent(YOUNG), S.READY, A.IDLE, ""),
         (agent(heartbeat_at=NOW + 60), S.READY, A.IDLE, ""),
