@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GONE_S = 20.0
 """Closing has a limit of its own; what takes longer than this lives on."""
 WORLD_S = 20.0
+HEARD_S = 3.0
+"""A panel that draws after it was told to end may be about to."""
 _START = (
     "import fcntl, os, sys, termios\n"
     "mode = sys.argv.pop(1)\n"
@@ -186,6 +188,12 @@ def _within(seconds: float, holds: Callable[[], bool]) -> float | None:
     return time.monotonic() - began
 
 
+def _heard(panel: EndedPanel) -> bool:
+    """Whether it ended; a panel that has drawn its world and stays for a while was not told."""
+    _within(GONE_S, lambda: panel.over() or b"data-pull" in panel.drawn)
+    return _within(HEARD_S, panel.over) is not None
+
+
 def left_of(home: Path) -> list[str]:
     """Processes whose folder or home is this one."""
     found = []
@@ -235,7 +243,7 @@ def ended(home: Path, seed: int, times: int, say: Callable[[str], None] = print)
                     panel.find_job()
                     time.sleep(0.02)  # until the moment that was chosen
                 panel.end(way)
-                if (way, context) in LOST_WHILE_LOADING and not _within(GONE_S, panel.over):
+                if (way, context) in LOST_WHILE_LOADING and not _heard(panel):
                     panel.end(way)
                 took = _within(GONE_S, panel.over)
                 if took is None:

@@ -43,6 +43,8 @@ SENT = [
 ]
 MOST = 2 * (LINES + 8) * LINES * (COLUMNS + 32)
 """More than any one sequence may cost: a REP that scrolls the region once a line."""
+LIMIT, REPEATED = 1024, 50
+"""What costs more than 20 cells a time is taken in slices."""
 
 
 def test_a_line_of_the_scrollback_is_little_to_the_garbage_collector() -> None:
@@ -63,14 +65,14 @@ def test_parsing_stops_at_its_limit_and_goes_on_where_it_stopped(state: str) -> 
         whole, sliced = Emulator(COLUMNS, LINES), Emulator(COLUMNS, LINES)
         for emulator in (whole, sliced):
             emulator.feed(STATES[state].encode())
-        data = (sent * 200).encode()
+        data = (sent * REPEATED).encode()
         whole.feed(data)
-        sliced.feed(data, 4096)
+        sliced.feed(data, LIMIT)
         before = sliced._screen.cost
         while left := sliced.unparsed:
-            sliced.feed(b"", 4096)
+            sliced.feed(b"", LIMIT)
             assert sliced.unparsed < left
-            assert sliced._screen.cost - before <= 4096 + MOST, sent
+            assert sliced._screen.cost - before <= LIMIT + MOST, sent
             before = sliced._screen.cost
         assert not difference(emulator_state(whole), emulator_state(sliced)), (state, sent)
 
