@@ -68,6 +68,7 @@ async def test_no_log_is_said_and_nothing_is_asked_for(tmp_path: Path) -> None:
         await stage.until(lambda: "No log: this source keeps none." in drawn(stage.app))
 
 
+@pytest.mark.slow
 async def test_a_line_that_only_moved_is_not_drawn_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.widgets import Static
 
 from services.models import SandboxState
@@ -16,6 +17,7 @@ from widgets.table.stream_table import StreamTable
 LONG = "The importer has made no progress since its last claim; its heartbeat is 412 s old."
 
 
+@pytest.mark.slow
 async def test_a_red_row_gets_a_second_line_and_a_calm_one_does_not(tmp_path: Path) -> None:
     script = populated()
     script.sandboxes = (

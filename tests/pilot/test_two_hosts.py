@@ -93,6 +93,7 @@ async def test_a_question_says_on_which_host(tmp_path: Path) -> None:
         app.screen.dismiss(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", Verb)
 async def test_toasts_and_the_history_say_on_which_host(tmp_path: Path, verb: Verb) -> None:
     async with panel(tmp_path) as app:

@@ -54,6 +54,7 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
     await eventually(holds)
 
 
+@pytest.mark.slow
 async def test_a_container_is_stopped_only_after_its_name_was_typed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

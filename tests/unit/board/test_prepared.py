@@ -40,6 +40,7 @@ def rows(source: str, at: float, count: int = MANY) -> tuple[Sandbox, ...]:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 2**32 - 1))
 def test_in_parts_is_as_a_whole_whatever_happens_between(seed: int) -> None:

@@ -8,6 +8,8 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = next(up for up in Path(__file__).resolve().parents if (up / "pyproject.toml").exists())
 TESTS = sorted(
     path
@@ -58,6 +60,7 @@ def _comments(path: Path) -> dict[int, str]:
         }
 
 
+@pytest.mark.slow
 def test_a_test_that_waits_for_time_says_why() -> None:
     """Others wait for the thing: `tests.support.waiting`, or the clock of `tests.support.clock`."""
     silent = [

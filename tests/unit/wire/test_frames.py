@@ -13,6 +13,7 @@ from services.wire.messages import Call, Delta, Hello, Ping, decode, encode
 HELLO = encode(Hello(1, "wakedeck", "0.1", sources=[]))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 40), max_size=40), st.binary(max_size=200))
 def test_any_cut_reads_the_same(cuts: list[int], noise: bytes) -> None:
     noise = noise.replace(b"\0", b"-")

@@ -64,6 +64,7 @@ class World:
             if row.state is state and all(word in row.reason for word in words):
                 return row
             assert time.monotonic() < limit, f"still {row.state}: {row.reason}"
+            await asyncio.sleep(0.01)  # between two looks, of which each costs as much
 
     async def start(self) -> None:
         labels = self.install.labels(SID, time.time())

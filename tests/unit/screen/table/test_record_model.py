@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -228,6 +229,7 @@ def test_a_key_let_go_moves_no_row_unless_only_its_being_held_showed_it() -> Non
     assert m.release(()) and list(m.visible) == ["c"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=6), max_size=8), st.data())
 def test_what_arrives_in_order_stands_as_if_it_were_sorted(

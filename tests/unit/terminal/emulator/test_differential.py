@@ -81,6 +81,7 @@ def test_recorded_programs_are_drawn_right(name: str) -> None:
     assert_agrees(data, 40, 12, [data[at : at + 1] for at in range(len(data))])
 
 
+@pytest.mark.slow
 def test_mutated_recordings_agree() -> None:
     chance = random.Random(99)
     for data in payloads.recordings().values():
