@@ -13,7 +13,8 @@ from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
 from services.board.pollers import Pollers
-from services.models import Observation, Sandbox, SandboxId, SandboxState
+from services.errors import UnavailableError
+from services.models import Observation, QueueSnapshot, Sandbox, SandboxId, SandboxState
 from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
@@ -63,6 +64,40 @@ async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None
     try:
         await clock.advance(source.takes_s + 0.1)
         assert [one.link.connected for one in told if one.link is not None] == [True]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class QueueThatFails(Scripted):
+    """Its queues cannot be read, which takes seconds to see."""
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        await self.clock.sleep(2 if sandbox.native_id == "first" else 4)
+        raise UnavailableError(f"{sandbox.native_id}: no such folder.")
+
+
+async def test_why_one_queue_cannot_be_read_is_not_said_of_the_next() -> None:
+    clock = FakeClock()
+    source = QueueThatFails(clock)
+    pollers = Pollers(
+        [source],
+        {"s": 1.0},
+        Board(clock, [source.info]),
+        clock,
+        jitter=random.Random(1),
+        on_delta=lambda _: None,
+        on_queue=lambda _: None,
+    )
+    running = asyncio.create_task(pollers.run())
+    try:
+        pollers.watch_queue(SandboxId("s", "first"))
+        await clock.advance(1)
+        pollers.watch_queue(SandboxId("s", "second"))
+        await clock.advance(2)
+        assert pollers.queue_problem == ""
+        await clock.advance(4)
+        assert pollers.queue_problem == "second: no such folder."
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
