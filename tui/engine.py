@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
 from services.board.pollers import FAILURE_THRESHOLDS, Pollers
 from services.clock import Clock
-from services.errors import WakedeckError
+from services.errors import WakedeckError, unforeseen
 from services.models import Attempt, Event, QueueSnapshot, Sandbox, SandboxId, Severity
 from services.sources.protocol.source import OpenSource
 
@@ -64,6 +64,8 @@ class Engine:
         self._ended: set[str] = set()
         self._running: dict[str, Attempt] = {}
         self._run: asyncio.Task[None] | None = None
+        self.not_started: dict[str, str] = {}
+        """By source, why its own processes could not be started; until it shows a sandbox."""
         self.journal_loaded = False
         self._early: list[Event] = []
         """Events of before the journal was loaded."""
@@ -106,14 +108,17 @@ class Engine:
         )
 
     async def run(self) -> None:
-        """Enter the sources' own processes, then poll until cancelled or closed."""
+        """Poll until cancelled or closed, each source once its own processes are entered."""
         self._run = asyncio.current_task()
         opened = asyncio.create_task(self._open_journal())
         try:
-            for source in self.sources.values():
-                if source.lifecycle is not None:
-                    await self._enter(source)
-            await self.pollers.run()
+            await self.pollers.run(
+                {
+                    key: partial(self._enter, source)
+                    for key, source in self.sources.items()
+                    if source.lifecycle is not None
+                }
+            )
         finally:
             opened.cancel()
 
@@ -192,12 +197,17 @@ class Engine:
         assert source.lifecycle is not None
         try:
             await source.lifecycle.enter()
-        except WakedeckError as error:
-            said = f"{error.sentence} {error.advice}".strip()
+        except Exception as error:
+            told = error if isinstance(error, WakedeckError) else unforeseen("its start", error)
+            said = f"{told.sentence} {told.advice}".strip()
+            self.not_started[source.info.key] = said
             now = self.clock.now()
             self.record_events(Event(now, Severity.WORSE, source.info.key, "", "source", said))
 
     def _delta(self, delta: BoardDelta) -> None:
+        if self.not_started:
+            for row in delta.sandboxes:
+                self.not_started.pop(row.id.source, None)
         if delta.events:
             self.record_events(*delta.events)
         self._on_delta(delta)

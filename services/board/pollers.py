@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from services.board.beat import HOLD_S, Beat, Together
 from services.board.board import Board
@@ -55,6 +56,8 @@ class Pollers:
         self._on_delta = on_delta
         self._on_queue = on_queue
         self._watched: SandboxId | None = None
+        self._asked: SandboxId | None = None
+        """Whose queue the last poll was to read."""
         self._loaded: SandboxId | None = None
         self._queue_problem = ""
         self._meter = meter = meter or LagMeter()
@@ -97,14 +100,17 @@ class Pollers:
         """Whether polling is paused."""
         return self._queue.paused
 
-    async def run(self) -> None:
-        """Poll until cancelled."""
+    async def run(
+        self, first: Mapping[str, Callable[[], Awaitable[None]]] = MappingProxyType({})
+    ) -> None:
+        """Poll until cancelled; a source with something in `first` once that is done."""
         # The first pause alone is at random: panels begun at once do not march in step.
         self._beat.begin(self._clock.monotonic() - self._jitter.uniform(0, JITTER))
         try:
             async with asyncio.TaskGroup() as tasks:
-                for feed in self._all_pollers():
-                    tasks.create_task(feed.run())
+                for key, source in self._sources.items():
+                    tasks.create_task(_run_after(first.get(key), source))
+                tasks.create_task(self._queue.run())
                 tasks.create_task(self._expire())
                 for feed, observer in zip(
                     self._sources.values(), self._observers.values(), strict=True
@@ -180,7 +186,7 @@ class Pollers:
                 feed.refresh()
 
     async def _poll_queue(self) -> QueueSnapshot | None:
-        watched = self._watched
+        watched = self._asked = self._watched
         if watched is None or watched.source not in self._observers:
             return None
         return await self._observers[watched.source].queue(watched, QUEUE_WINDOW)
@@ -190,7 +196,7 @@ class Pollers:
         if isinstance(result, QueueSnapshot) and result.sandbox == self._watched:
             self._loaded, self._queue_problem = result.sandbox, ""
             self._on_queue(result)
-        elif isinstance(result, ProbeFailure):
+        elif isinstance(result, ProbeFailure) and self._asked == self._watched:
             self._queue_problem = result.reason
 
     async def _expire(self) -> None:
@@ -206,6 +212,14 @@ class Pollers:
             delta = self._board.expire(now)
             if delta:
                 self._on_delta(delta)
+
+
+async def _run_after(
+    first: Callable[[], Awaitable[None]] | None, feed: Poller[Observation]
+) -> None:
+    if first is not None:
+        await first()
+    await feed.run()
 
 
 async def _observe(observer: Observer) -> Observation:

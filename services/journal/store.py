@@ -85,6 +85,7 @@ class Journal:
         self._opened = self._closed = self._let_go_of = False
         self._transient = False
         self._problem = ""
+        self._told_kept = True
         self._dropped = 0
 
     @property
@@ -109,6 +110,7 @@ class Journal:
                 break
             await asyncio.sleep(0.1)
         if self._problem:
+            self._told_kept = False
             self._note(self._problem)
         await self._end_abandoned()
         notices = tuple(one for one in list(self._pending)[noted:] if isinstance(one, Event))
@@ -237,6 +239,14 @@ class Journal:
             for event in events:
                 self._on_notice(event)
 
+    def _tell_kept(self, kept: bool) -> None:
+        """Tell, where that is new, why events are not being kept, or that they are again."""
+        if kept is not self._told_kept:
+            self._told_kept = kept
+            severity = Severity.BETTER if kept else Severity.WORSE
+            text = "Events are being kept again." if kept else self._problem
+            self._tell(Event(self._clock.now(), severity, "", "", "panel", text))
+
     def _put(self, *items: Item) -> None:
         if self._closed:
             self._dropped += len(items)
@@ -299,6 +309,7 @@ class Journal:
                 kept = await self._db.run(lambda db: self._write(db, batch, now))
                 if kept:
                     self._problem = ""
+                    self._tell_kept(True)
                 else:
                     await self._disconnect()
             except sqlite3.Error as error:
@@ -325,6 +336,8 @@ class Journal:
         if is_damage(error, self.path):
             await self._disconnect()
             self._wakeup.set()
+        elif not is_locked(error):
+            self._tell_kept(False)
 
     async def _ensure_connected(self) -> bool:
         """Have a connection; False, with the problem noted, where there can be none now."""
@@ -341,6 +354,8 @@ class Journal:
             except (UnusableError, sqlite3.Error, OSError) as error:
                 self._transient = isinstance(error, BlockingIOError) or is_locked(error)
                 self._problem = f"{_NOT_KEPT}: {error_text(error, self.path)}."
+                if not self._transient:
+                    self._tell_kept(False)
             return self._db is not None
 
     async def _connect(self) -> None:

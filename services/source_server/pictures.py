@@ -140,29 +140,36 @@ class Pictures:
         if not (any(news) or rows or words or told.events):
             told.gateways = waiting
             return
+        # Taken as told before any is sent: what changes while they are sent is told next time.
         parts = list(_parts(self._rows(told, at))) or [([], [])]
-        for number, (gateways, sandboxes) in enumerate(parts):
-            first, last = number == 0, number == len(parts) - 1
-            told.seq += 1
-            yield Delta(
+        deltas = [
+            Delta(
                 source=source,
-                seq=told.seq,
-                now=self._clock.now(),
+                seq=told.seq + number + 1,
+                now=0.0,
                 at=at,
-                full=told.full and first,
-                more=not last,
+                full=told.full and number == 0,
+                more=number < len(parts) - 1,
                 gateways=gateways,
                 sandboxes=sandboxes,
-                removed=told.gone if first else Removed(),
-                link=SourceProblem(problem) if first and told.link != problem else None,
-                unknown=unknown if first and told.unknown != unknown else None,
-                words=sorted(words) if first else [],
-                events=told.events if first else [],
             )
+            for number, (gateways, sandboxes) in enumerate(parts)
+        ]
+        deltas[0] = replace(
+            deltas[0],
+            removed=told.gone,
+            link=SourceProblem(problem) if told.link != problem else None,
+            unknown=unknown if told.unknown != unknown else None,
+            words=sorted(words),
+            events=told.events,
+        )
+        told.seq += len(deltas)
         told.full, told.at, told.link, told.unknown = False, at, problem, unknown
         told.words |= words
         told.gateways, told.sandboxes = waiting, set()
         told.gone, told.events = Removed(), []
+        for delta in deltas:
+            yield replace(delta, now=self._clock.now())
 
     def _waits(self, told: _Told, gateway: GatewayId) -> bool:
         """Whether a row says nothing new but a latency, and the last one was just told."""

@@ -70,6 +70,17 @@ async def test_a_world_without_sandboxes_says_so_in_every_pane() -> None:
             assert words in said
 
 
+async def test_a_world_that_could_not_be_started_says_why_where_its_rows_would_be() -> None:
+    async with opened(Script) as stage:
+        stage.app.engine.not_started["local"] = "Its folder cannot be used: the disk is full."
+        stage.app.dashboard.tick()
+        await stage.settle()
+        said = text(stage.app)
+        assert "local: Its folder cannot be used: the disk is full." in said
+        assert "Mend that, then start Wakedeck again." in said
+        assert "appears here by itself" not in said
+
+
 async def test_a_source_that_fails_says_why_and_what_to_do() -> None:
     async with opened(silent) as stage:
         await stage.until(lambda: bool(stage.app.engine.board.links["local"].failures))

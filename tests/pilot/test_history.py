@@ -91,6 +91,15 @@ async def test_what_is_held_already_is_not_shown_twice() -> None:
         assert texts(stage) == ["the same", "the same", "the same again"]
 
 
+async def test_a_word_of_the_panel_about_itself_is_no_second_source() -> None:
+    own = Event(NOW - 90, Severity.WORSE, "", "", "panel", "Events are not being kept: why.")
+    async with opened([event("it is ready", 100), own, event("it is down", 80)]) as stage:
+        await stage.until(lambda: len(texts(stage)) >= 3)
+        table = stage.app.dashboard.query_one(EventPane).tables()[0]
+        rows = [table.record(key) for key in table.keys]
+        assert not any(row.several for row in rows if row is not None)
+
+
 def shown(pane: DetailPane, id: str) -> str:
     return str(pane.query_one(id, Static).content)
 

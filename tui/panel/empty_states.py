@@ -66,6 +66,13 @@ class EmptyStates:
             return f"Waiting for {self._labels(waited)}…"
         if what == "gateways":
             return f"{self._labels(links)}: no gateway in front of its sandboxes."
+        unstarted = [one for one in links if one.source in self.engine.not_started]
+        if unstarted:
+            told = [
+                f"{self._label(one)}: {self.engine.not_started[one.source]}"
+                for one in unstarted[:_MOST]
+            ]
+            return "\n".join((*told, "Mend that, then start Wakedeck again."))
         amiss = [
             one
             for one in self.engine.board.gateways.values()

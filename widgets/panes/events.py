@@ -207,9 +207,9 @@ class EventPane(TablePane):
         self.retitle()
 
     def _numbered(self, events: Iterable[Event], first: int) -> list[NumberedEvent]:
-        """Events as rows; a second source has those there named anew."""
+        """Events as rows; a second source, which the panel is not, has those there named anew."""
         known, events = len(self._sources), list(events)
-        self._sources |= {one.source for one in events}
+        self._sources |= {one.source for one in events if one.source}
         several = len(self._sources) > 1
         if several and known == 1:
             unseen = self._table.unseen

@@ -55,7 +55,8 @@ def _script(wanted: Sequence[str], session: str) -> str:
         names = " || ".join(f"command -v {name}" for name in (*wanted, "sh"))
         tries += (
             f'case "${{SHELL:-}}" in ""|*/nologin|*/false) SHELL=$({names}); export SHELL;; esac; '
-            f"if command -v tmux >/dev/null 2>&1; then say tmux; "
+            # A root file system that is read-only leaves tmux no place for its socket.
+            'if command -v tmux >/dev/null 2>&1 && [ -w "${TMUX_TMPDIR:-/tmp}" ]; then say tmux; '
             f"exec tmux new-session -A -D -s {session}; fi; "
             f"if command -v screen >/dev/null 2>&1; then say screen; "
             f"exec screen -D -R {session}; fi; "

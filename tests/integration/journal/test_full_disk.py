@@ -33,7 +33,10 @@ async def told(journal):
     return len((await journal.search(EventQuery(10 * number))).events)
 
 async def main():
-    journal = store.Journal(folder / "journal.db", SystemClock())
+    notices = []
+    journal = store.Journal(
+        folder / "journal.db", SystemClock(), on_notice=lambda one: notices.append(one.text)
+    )
     await journal.open()
     with open(folder / "fill", "wb", buffering=0) as fill:
         try:
@@ -53,7 +56,7 @@ async def main():
     await again.open()
     kept = await told(again)
     await again.close()
-    print(json.dumps([full, room, kept, journal.dropped]))
+    print(json.dumps([full, room, kept, journal.dropped, notices]))
 
 asyncio.run(main())
 """
@@ -63,8 +66,9 @@ asyncio.run(main())
 def test_what_waits_is_told_meanwhile_and_written_later(tmp_path: Path) -> None:
     done = namespace(sys.executable, "-c", INSIDE, str(tmp_path), str(EVENTS))
     assert done.returncode == 0, done.stderr
-    full, room, kept, dropped = json.loads(done.stdout)
-    place = tmp_path / "journal.db"
-    assert full == [f"Events are not being kept: the disk is full ({place}).", EVENTS]
+    full, room, kept, dropped, notices = json.loads(done.stdout)
+    problem = f"Events are not being kept: the disk is full ({tmp_path / 'journal.db'})."
+    assert full == [problem, EVENTS]
+    assert notices == [problem, "Events are being kept again."], "each is told once"
     assert room == ["", EVENTS]
     assert (kept, dropped) == (EVENTS, 0)

@@ -6,7 +6,13 @@ import pytest
 
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
+<<<<<<< HEAD
 from services.models import Observation, Sandbox, SandboxId, SandboxState
+=======
+from services.board.pollers import Pollers
+from services.errors import UnavailableError
+from services.models import Observation, QueueSnapshot, Sandbox, SandboxId, SandboxState
+>>>>>>> w/hunter
 from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
@@ -47,6 +53,70 @@ async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None
     until_s = source.takes_s + 0.1
     async with polling(clock, source, on_delta=told.append, until_s=until_s):
         assert [one.link.connected for one in told if one.link is not None] == [True]
+<<<<<<< HEAD
+=======
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class QueueThatFails(Scripted):
+    """Its queues cannot be read, which takes seconds to see."""
+
+    async def queue(self, sandbox: SandboxId, window: int) -> QueueSnapshot:
+        await self.clock.sleep(2 if sandbox.native_id == "first" else 4)
+        raise UnavailableError(f"{sandbox.native_id}: no such folder.")
+
+
+async def test_why_one_queue_cannot_be_read_is_not_said_of_the_next() -> None:
+    clock = FakeClock()
+    source = QueueThatFails(clock)
+    pollers = Pollers(
+        [source],
+        {"s": 1.0},
+        Board(clock, [source.info]),
+        clock,
+        jitter=random.Random(1),
+        on_delta=lambda _: None,
+        on_queue=lambda _: None,
+    )
+    running = asyncio.create_task(pollers.run())
+    try:
+        pollers.watch_queue(SandboxId("s", "first"))
+        await clock.advance(1)
+        pollers.watch_queue(SandboxId("s", "second"))
+        await clock.advance(2)
+        assert pollers.queue_problem == ""
+        await clock.advance(4)
+        assert pollers.queue_problem == "second: no such folder."
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def polling(
+    clock: FakeClock, source: Scripted, meter: LagMeter, interval_s: float
+) -> AsyncIterator[Board]:
+    board = Board(clock, [source.info], interval_s=interval_s)
+    pollers = Pollers(
+        [source],
+        {"s": interval_s},
+        board,
+        clock,
+        jitter=random.Random(1),
+        on_delta=lambda _: None,
+        on_queue=lambda _: None,
+        meter=meter,
+    )
+    running = asyncio.create_task(pollers.run())
+    try:
+        await clock.advance(0.1)
+        yield board
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+>>>>>>> w/hunter
 
 
 async def test_a_pause_of_this_process_between_looks_is_said() -> None:

@@ -100,6 +100,40 @@ async def test_a_host_at_rest_says_little() -> None:
     assert size / 60 + len(encode(Ping(1e6))) / 5 <= 200
 
 
+async def test_what_changes_while_a_picture_is_sent_is_told_next() -> None:
+    told = Told()
+    many = [f"box-{number:04}-{'x' * 400}" for number in range(1500)]
+    told.look(*many)
+    parts = told.pictures.due()
+    assert told.mirror.take(next(parts)), "the first of several"
+    for names in (many[1:], many[1:]):
+        await told.clock.advance(1.0)
+        told.look(*names)
+    assert sum(1 for one in parts if told.mirror.take(one)) > 1
+    told.push()
+    assert many[0] not in told.ages() and len(told.ages()) == 1499
+
+
+async def test_a_whole_picture_asked_for_while_one_is_sent_is_told() -> None:
+    told = Told()
+    told.look("alpha", "beta")
+    sending = told.pictures.due()
+    next(sending)
+    assert told.pictures.again("local")
+    assert list(sending) == []
+    assert [one.full for one in told.push()] == [True]
+
+
+async def test_parts_that_come_late_together_are_no_proof_of_another_clock() -> None:
+    told = Told()
+    told.look(*(f"box-{number:04}-{'x' * 400}" for number in range(3000)))
+    parts = list(told.pictures.due())
+    assert len(parts) > 3
+    await told.clock.advance(2.0)
+    assert all(map(told.mirror.take, parts))
+    assert told.mirror.offset_s == 0 and told.mirror.complete
+
+
 async def test_what_came_back_before_it_was_told_is_there() -> None:
     told = Told()
     told.look("alpha", "beta")

@@ -57,14 +57,16 @@ def test_what_only_looks_like_it_is_output(odd: bytes) -> None:
     assert all_of([odd, REST]) == (odd + REST, None)
 
 
-def run(argv: tuple[str, ...], folder: Path, stdin: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    argv: tuple[str, ...], folder: Path, stdin: str, **env: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         argv,
         input=stdin.encode(),
         capture_output=True,
         check=False,
         timeout=30,
-        env={"PATH": str(folder), "TERM": "xterm"},
+        env={"PATH": str(folder), "TERM": "xterm", **env},
     )
 
 
@@ -106,6 +108,16 @@ def test_the_best_shell_there_is_says_who_it_is(
         assert Path(name).name == became and int(pid) == remote.pid
         if became == "tmux":
             assert words == ["new-session", "-A", "-D", "-s", "s"]
+
+
+def test_tmux_is_not_begun_where_its_socket_has_no_place(bare: Path) -> None:
+    for name in ("bash", "tmux"):
+        (bare / name).write_text("#!/bin/sh\n")
+        (bare / name).chmod(0o700)
+    first = shell_commands(None, "s")[0]
+    for place, became in ((bare, "tmux"), (bare / "none", "bash")):
+        out, remote = all_of([run(first.argv, bare, "", TMUX_TMPDIR=str(place)).stdout])
+        assert remote is not None and remote.program == became, out
 
 
 def test_the_start_tick_is_the_kernels(bare: Path) -> None:
