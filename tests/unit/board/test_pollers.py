@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 
+from services.board.board import Board
 from services.board.deltas import BoardDelta
 from services.board.lag import LagMeter
-<<<<<<< HEAD
-from services.models import Observation, Sandbox, SandboxId, SandboxState
-=======
 from services.board.pollers import Pollers
 from services.errors import UnavailableError
 from services.models import Observation, QueueSnapshot, Sandbox, SandboxId, SandboxState
->>>>>>> w/hunter
 from services.net import http
 from services.sources.local import gateway_probe
 from services.sources.nanoclaw import containers
@@ -53,11 +53,6 @@ async def test_a_source_that_takes_as_long_as_it_may_is_heard(kind: str) -> None
     until_s = source.takes_s + 0.1
     async with polling(clock, source, on_delta=told.append, until_s=until_s):
         assert [one.link.connected for one in told if one.link is not None] == [True]
-<<<<<<< HEAD
-=======
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 class QueueThatFails(Scripted):
@@ -92,31 +87,6 @@ async def test_why_one_queue_cannot_be_read_is_not_said_of_the_next() -> None:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-@asynccontextmanager
-async def polling(
-    clock: FakeClock, source: Scripted, meter: LagMeter, interval_s: float
-) -> AsyncIterator[Board]:
-    board = Board(clock, [source.info], interval_s=interval_s)
-    pollers = Pollers(
-        [source],
-        {"s": interval_s},
-        board,
-        clock,
-        jitter=random.Random(1),
-        on_delta=lambda _: None,
-        on_queue=lambda _: None,
-        meter=meter,
-    )
-    running = asyncio.create_task(pollers.run())
-    try:
-        await clock.advance(0.1)
-        yield board
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
->>>>>>> w/hunter
 
 
 async def test_a_pause_of_this_process_between_looks_is_said() -> None:
