@@ -55,7 +55,7 @@ ONLY_IN = {
     "openshell": ("services.sources.openshell.grpc_client",),
     "cryptography": (
         "services.sources.openshell.certificates",
-        "services.sources.openclaw.devices",
+        "services.sources.openclaw.links",
     ),
     "pyte": ("services.terminal.emulator",),
     "websockets": ("services.terminal.transport", "services.sources.local"),
