@@ -41,8 +41,7 @@ from services.agents.openclaw.told import (
 )
 from services.models import Activity, Capability, GatewayState, OutLabel, Sandbox, SandboxState
 from services.sources.openclaw import agents
-from services.sources.openclaw.agents import RECENT_S, dollars, to_sandboxes
-from services.sources.openclaw.rows import to_rows, to_verdict
+from services.sources.openclaw.rows import RECENT_S, dollars, to_rows, to_sandboxes, to_verdict
 from services.sources.openclaw.work import full_text, inbound, outbound, to_queue, unknown_words
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import clock_time
