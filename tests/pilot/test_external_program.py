@@ -13,8 +13,7 @@ from services.errors import UnavailableError
 from tests.support.panels import panel, toasts
 from tests.support.scenes import LOG, logged, settings
 from tui.app import WakedeckApp
-from tui.panel.external_program import EDITOR, PAGER, command
-from tui.panel.log_screen import LogScreen
+from tui.panel.log_screen import EDITOR, PAGER, LogScreen, command
 from widgets.panes.binding_rows import key_sections
 
 
