@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from services.files.bounded import UnfitError, parse_json, read_bounded
 from services.models import Facts
-from services.sources.openshell.lifecycle import instant
+from services.sources.openshell import nemoclaw_facts
 from services.sources.openshell.records import safe_name
-from services.text.format import ago
 from services.text.sanitize import sanitize
 
 GATEWAY = "nemoclaw"
@@ -32,16 +30,6 @@ MOST_ROOTS = 256
 _MOST_IN_FOLDER = 1024
 _PORT = re.compile(r"[0-9]{1,5}")
 _CANONICAL = re.compile(rf"{GATEWAY}(?:-([1-9][0-9]{{0,4}}))?")
-_PLAIN = {
-    "agent": "agent",
-    "agentVersion": "agent version",
-    "provider": "provider",
-    "model": "model",
-    "nemoclawVersion": "NemoClaw version",
-    "openshellDriver": "OpenShell driver",
-    "openshellVersion": "OpenShell version",
-}
-_MOST = 20
 
 
 class RegistryStatus(Enum):
@@ -172,7 +160,7 @@ def read(path: Path | None, now: float | None = None) -> NemoclawRegistry:
                     page,
                     _agent(one),
                     one.get("stopped") is True,
-                    facts(one, port, now),
+                    nemoclaw_facts.facts(one, port, now),
                     name == root.default,
                 )
             )
@@ -335,68 +323,3 @@ _UNNOTED: Mapping[int, Callable[[Mapping[str, object]], bool]] = {
 def _unnoted(one: Mapping[str, object], port: int, free: Mapping[int, bool]) -> int | None:
     """A port that is not noted, where this entry alone can be the one that uses it."""
     return port if free[port] and _UNNOTED[port](one) else None
-
-
-def facts(one: Mapping[str, object], port: int | None, now: float | None) -> Facts:
-    """Ready to show; `port` is that of its dashboard, `now` epoch seconds, for ages."""
-    found = [
-        (label, sanitize(said, 120))
-        for key, label in _PLAIN.items()
-        if isinstance(said := one.get(key), str) and said
-    ]
-    if gpu := _gpu(one, now):
-        found.append(("GPU", gpu))
-    if channels := _channels(one.get("messaging")):
-        found.append(("channels", f"{channels} (as of the register)"))
-    if address := _address(one.get("dashboardExternalUrl"), port):
-        found.append(("dashboard", address))
-    if one.get("stopped") is True:
-        found.append(("NemoClaw notes it as", "stopped on purpose"))
-    return tuple(found)
-
-
-def _gpu(one: Mapping[str, object], now: float | None) -> str:
-    """Asked for, and proven or not: it is never called good without a proof."""
-    if one.get("gpuEnabled") is not True and one.get("sandboxGpuEnabled") is not True:
-        return ""
-    proof = one.get("sandboxGpuProof")
-    told = proof if isinstance(proof, Mapping) else {}
-    status = told.get("status")
-    words = {"verified": "verified", "failed": "failed"}
-    said = words.get(status, "unproven") if isinstance(status, str) else "unproven"
-    if status == "verified":
-        cuda = "CUDA too" if told.get("cudaVerified") is True else "CUDA not proven"
-        said = f"{said}, {cuda}"
-    at = instant(told.get("at"))
-    return said if at is None or now is None else f"{said}, {ago(now - at)}"
-
-
-def _channels(value: object) -> str:
-    """The names alone: what else stands there may be a secret."""
-    told = value.get("channels", value) if isinstance(value, Mapping) else value
-    if isinstance(told, Mapping):
-        names: list[object] = [name for name, plan in told.items() if plan not in (None, False)]
-    elif isinstance(told, list):
-        names = [
-            one.get("channel") or one.get("name") or one.get("type")
-            if isinstance(one, Mapping)
-            else one
-            for one in told
-        ]
-    else:
-        return ""
-    return ", ".join(sanitize(one, 40) for one in names[:_MOST] if isinstance(one, str) and one)
-
-
-def _address(value: object, port: int | None) -> str:
-    """Where a browser finds its dashboard, without anything that could be a token."""
-    if isinstance(value, str):
-        try:
-            split = urlsplit(value)
-            host, number = split.hostname, split.port
-        except ValueError:
-            host = None
-        if host and split.scheme in ("http", "https"):
-            place = f"{host}:{number}" if number else host
-            return sanitize(f"{split.scheme}://{place}{split.path}", 200)
-    return f"http://127.0.0.1:{port}/" if port is not None else ""
