@@ -32,7 +32,7 @@ from services.models import (
 )
 from services.process.identity import ProcessId
 from services.sources.openclaw.layout import state_directories
-from services.sources.openclaw.observer import follow_file, to_record
+from services.sources.openclaw.logs import follow_file, to_record
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.observer import Listens
 from services.sources.protocol.source import OpenSource
