@@ -48,7 +48,7 @@ SOURCES_MAY_USE = (
     "services.config.sources",
 )
 ONLY_IN = {
-    "aiohttp": ("services.web.server", "services.web.connections"),
+    "aiohttp": ("services.web.server",),
     "apprise": ("services.watch.sender",),
     "prometheus_client": ("services.watch.metrics",),
     "grpc": ("services.sources.openshell.grpc_client",),

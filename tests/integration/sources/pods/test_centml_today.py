@@ -17,7 +17,7 @@ from services.config.sources import CentmlTable
 from services.errors import NotFoundError
 from services.logs.reader import LogRecord
 from services.models import Capability, SandboxId, SandboxState
-from services.sources.pods import centml_observer
+from services.sources.pods import centml_logs
 from services.sources.pods.centml_api import judge, read_status
 from services.sources.pods.centml_token import CentmlCredential, credential_file, settings
 from services.sources.pods.source import open_centml
@@ -121,8 +121,8 @@ async def some(records: Any, count: int) -> list[LogRecord]:
 async def test_logs_of_each_revision_come_once_and_go_on(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(centml_observer, "NEXT_S", 0.02)
-    monkeypatch.setattr(centml_observer, "_BACKOFF_S", 0.01)
+    monkeypatch.setattr(centml_logs, "NEXT_S", 0.02)
+    monkeypatch.setattr(centml_logs, "_BACKOFF_S", 0.01)
     signed_in(home)
     async with platform(tmp_path) as (api, source):
         assert Capability.LOGS in source.info.capabilities
