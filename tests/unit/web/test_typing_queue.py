@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from services.web.panel_process import PanelProcess
-from services.web.viewers import BURST, MOST_HELD, PER_SECOND, TypingQueue, cost_of
+from services.web.typing_queue import BURST, MOST_HELD, PER_SECOND, TypingQueue, cost_of
 from tests.support.waiting import eventually
 
 
