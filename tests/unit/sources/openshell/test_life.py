@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from services.models import Capability, Sandbox, SandboxState
 from services.sources.openshell import lists, phases
-from services.sources.openshell.actor import refusal
 from services.sources.openshell.cli_version import Generation, Toolset
 from services.sources.openshell.life_words import unknown_words
 from services.sources.openshell.proof import CommandResult
 from services.sources.openshell.records import Forward, SandboxRow
 from services.sources.openshell.rows import sandbox
 from services.sources.openshell.sandbox_judge import Reconciled, SandboxProbe, verdict
+from services.sources.openshell.sandbox_start import refusal
 from services.sources.protocol.verdict import VerdictKind
 
 NOW = 1_800_000_000.0
