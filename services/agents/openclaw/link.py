@@ -14,15 +14,17 @@ from typing import Any, Protocol
 
 from services.agents.openclaw.connection import (
     CALL_S,
+    NO_SCOPE,
+    PAIRING,
     ChannelLostError,
     GatewayChannel,
     GatewayConnection,
     GatewayRefusedError,
+    explain,
 )
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.fields import number
-from services.agents.openclaw.refusals import NO_SCOPE, PAIRING, explain
 from services.agents.openclaw.told import Told
 from services.agents.openclaw.told_readers import forget_order, take, take_session
 from services.agents.openclaw.wire import (

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.agents.openclaw.connection import NO_SCOPE, explain
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState
-from services.agents.openclaw.refusals import NO_SCOPE, explain
 from services.agents.openclaw.told import GatewayHealth, SavedConfig, Told
 from services.agents.openclaw.told_readers import take, take_session
 from services.agents.openclaw.wire import (
