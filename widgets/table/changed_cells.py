@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
+from textual.geometry import Region
 from textual.widget import Widget
 
 from widgets.table.record_model import Change, RecordModel
-from widgets.table.row_painter import RowPainter
-from widgets.table.row_window import RowWindow
+from widgets.table.row_painter import GUTTER, RowPainter
+from widgets.table.row_window import HEADER, RowWindow
 
 K = TypeVar("K", bound=Hashable)
 
 FLASH_S = 0.7
 LONGEST_S = 1.3
 """A flash ends in the paint that next renews the ages, or after this."""
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
 
 
 class ChangedCells(Generic[K]):
@@ -70,3 +73,40 @@ class ChangedCells(Generic[K]):
         for key in [key for key, (_, lit_at) in self._lit.items() if now - lit_at >= FLASH_S]:
             del self._lit[key]
             self._window.refresh_key(key)
+
+
+class LiveCells(Generic[K, R]):
+    """Repaints the live cells of one table, and nothing else."""
+
+    def __init__(
+        self,
+        table: Widget,
+        model: RecordModel[K, R],
+        window: RowWindow[K],
+        painter: RowPainter[K, R],
+    ) -> None:
+        self._table, self._model, self._window, self._painter = table, model, window, painter
+
+    def renew(self, records: Mapping[K, R], *, sorted_by_live: bool) -> bool:
+        """Take records that differ in live columns alone; whether rows moved."""
+        seen = [self._model.visible[row] for row in self._window.on_screen()]
+        held = [(key, self._model.record(key)) for key in seen]
+        self._model.renew(records)
+        moved = sorted_by_live and self._model.rearrange()
+        for key, before in held:
+            record = self._model.record(key)
+            if before is not None and record is not None and record is not before:
+                self._painter.renew(key, before, record)
+        return moved
+
+    def repaint(self, now: float) -> None:
+        """Repaint the cells on the screen that read differently at `now`."""
+        top = self._window.top
+        for row in self._window.on_screen():
+            key = self._model.visible[row]
+            record = self._model.record(key)
+            if record is None:
+                continue
+            for placed in self._painter.changed_columns(key, record, now):
+                x, y = GUTTER + placed.x, self._window.line_of(row) - top + HEADER
+                self._table.refresh(Region(x, y, placed.width, 1))

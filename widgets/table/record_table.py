@@ -17,11 +17,10 @@ from textual.strip import Strip
 
 from widgets.table import messages, sort_order
 from widgets.table.bindings import TABLE_BINDINGS
-from widgets.table.changed_cells import ChangedCells
+from widgets.table.changed_cells import ChangedCells, LiveCells
 from widgets.table.columns import Column, row_text
 from widgets.table.ghosts import Ghosts
 from widgets.table.layered_style import LayeredStyles
-from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
 from widgets.table.record_model import Aside, Change, Overlay, RecordModel
