@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Sequence
 
+from services.files.bounded import UnfitError, parse_json
+from services.models import ShellState
+from services.terminal.transport.base import CloseReason
 from services.terminal.transport.framing import (
     MAX_MALFORMED_FRAMES,
     NOT_A_TERMINAL,
@@ -13,7 +17,7 @@ from services.terminal.transport.framing import (
     Malformed,
     Output,
 )
-from services.terminal.transport.json_frames import clamp_size
+from services.terminal.transport.json_frames import clamp_size, split_utf8
 
 PIECE_BYTES = 8 * 1024
 """Most bytes of input in one frame."""
@@ -21,6 +25,8 @@ _INPUT, _RESIZE = b"0", b"1"
 _OUTPUT = ord("0")
 _SAYS_NOTHING = frozenset(b"12")
 """Title and preferences; the title arrives in the output as well."""
+SHELL_ENDED = CloseReason(ShellState.ENDED, "the shell ended; exit code unknown")
+"""What `disconnect` means; the number beside it is always 1 and no exit code."""
 
 
 class TtydFraming:
@@ -65,3 +71,52 @@ class TtydFraming:
         if self._malformed >= MAX_MALFORMED_FRAMES:
             return (Finished(NOT_A_TERMINAL),)
         return (Malformed("a frame of no kind ttyd has"),)
+
+
+class TerminadoFraming:
+    """One connection's side of it."""
+
+    subprotocols: Sequence[str] = ()
+    repeats_size = False
+    silent_end = False
+
+    def __init__(self) -> None:
+        self._typed = codecs.getincrementaldecoder("utf-8")("replace")
+        self._malformed = 0
+
+    def on_subprotocol(self, subprotocol: str | None) -> None:
+        """It knows no subprotocols."""
+
+    def encode_resize(self, columns: int, lines: int) -> str:
+        """One frame."""
+        return json.dumps(["set_size", clamp_size(lines), clamp_size(columns)])
+
+    def encode_input(self, data: bytes) -> tuple[str, ...]:
+        """Frames cut between characters; bytes that are no UTF-8 become U+FFFD."""
+        pieces = split_utf8(self._typed.decode(data))
+        return tuple(json.dumps(["stdin", piece], ensure_ascii=False) for piece in pieces)
+
+    def decode(self, frame: str | bytes) -> tuple[FrameEvent, ...]:
+        """What one frame says; the third malformed one in a row finishes the session."""
+        event = _decode(frame)
+        self._malformed = self._malformed + 1 if isinstance(event, Malformed) else 0
+        if self._malformed >= MAX_MALFORMED_FRAMES:
+            return (Finished(NOT_A_TERMINAL),)
+        return () if event is None else (event,)
+
+
+def _decode(frame: str | bytes) -> FrameEvent | None:
+    """The event of one frame; None where it says nothing to us, as `setup` does."""
+    try:
+        message = parse_json(frame)
+    except UnfitError:
+        return Malformed("not JSON")
+    if not isinstance(message, list) or not message or not isinstance(message[0], str):
+        return Malformed("not an array that begins with a word")
+    if message[0] == "disconnect":
+        return Finished(SHELL_ENDED)
+    if message[0] != "stdout":
+        return None
+    if len(message) < 2 or not isinstance(message[1], str):
+        return Malformed("stdout without text")
+    return Output(message[1].encode("utf-8", "replace")) if message[1] else None
