@@ -96,7 +96,7 @@ def run_on_terminal(
             "`wakedeck exec -t` needs a terminal on stdin and stdout.",
             advice="Without -t the command gets pipes.",
         )
-    from services.terminal.exec.sentinel import SentinelTerminal
+    from services.terminal.exec.sentinel_terminal import SentinelTerminal
     from tui.cli.query_report import probed_sources
 
     async def main() -> CloseReason:
