@@ -14,12 +14,11 @@ from widgets.table.row_painter import GUTTER, RowPainter
 from widgets.table.row_window import HEADER, RowWindow
 
 K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
 
 FLASH_S = 0.7
 LONGEST_S = 1.3
 """A flash ends in the paint that next renews the ages, or after this."""
-K = TypeVar("K", bound=Hashable)
-R = TypeVar("R")
 
 
 class ChangedCells(Generic[K]):
