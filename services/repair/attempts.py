@@ -5,32 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.board.deltas import SourceLink
 from services.board.lag import LagMeter
-from services.board.shown import CLOSED, way_reason
 from services.clock import Clock
 from services.errors import NotFoundError, ReadOnlyError, RefusedError
-from services.models import (
-    Attempt,
-    AttemptState,
-    Confirmed,
-    Gateway,
-    Sandbox,
-    SandboxId,
-    SandboxState,
-    Verb,
-)
+from services.models import Attempt, AttemptState, Confirmed, SandboxId, Verb
 from services.repair.limits import Limits
 from services.repair.locks import RepairLocks
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.source import OpenSource
 from services.text.redact import redact_line
-from services.text.sanitize import end_sentence, sanitize
+from services.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from services.repair.runner import AttemptRun
@@ -240,83 +228,3 @@ def _busy_sentence(run: AttemptRun) -> str:
     doing = f"“{attempt.act}”" if attempt.act else f"a {attempt.verb.value}"
     name = sanitize(attempt.name or attempt.sandbox.native_id, 60)
     return f"There is {doing} under way on {name}."
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """What is true now and was not yet when the attempt ended."""
-
-    at: float
-    """Since when, seconds since the epoch."""
-    text: str
-    better: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    since: float
-    seen_at: float
-    """When it was last seen to be so; `since` where it has not been confirmed since."""
-    text: str
-
-
-def overtaken_by(
-    attempt: Attempt,
-    sandbox: Sandbox | None,
-    ways: Iterable[Gateway] = (),
-    link: SourceLink | None = None,
-) -> Later | None:
-    """What takes the place of an attempt's result; None while it is the newest there is.
-
-    A success ends with the first trouble seen after it: of the sandbox as shown, of its `ways` in
-    or of its source. Any other result ends with trouble that began after it, or where the sandbox
-    has come to serve since. A running attempt has no result yet.
-    """
-    ended = attempt.ended_at
-    if ended is None or not attempt.state.ended:
-        return None
-    troubles = [one for one in _troubles(sandbox, ways, link) if one is not None]
-    if attempt.state is AttemptState.DONE:
-        newer = [one for one in troubles if max(one.since, one.seen_at) > ended]
-    else:
-        newer = [one for one in troubles if one.since > ended]
-    if newer:
-        latest = max(newer, key=lambda one: one.since)
-        return Later(latest.since, latest.text)
-    if attempt.state is AttemptState.DONE or troubles or sandbox is None or sandbox.stale:
-        return None
-    since = None if attempt.advice_from_step else sandbox.since
-    if sandbox.state is SandboxState.READY and since is not None and since > ended:
-        return Later(since, f"{sanitize(sandbox.name, 60)} came to serve after that.", better=True)
-    return None
-
-
-def _troubles(
-    sandbox: Sandbox | None, ways: Iterable[Gateway], link: SourceLink | None
-) -> Iterable[_Trouble | None]:
-    if sandbox is not None:
-        yield _row_trouble(sandbox)
-    for way in ways:
-        if way.state in CLOSED:
-            yield _trouble(way, way_reason(way))
-    if link is not None and link.failures:
-        # Between the last good look and the first bad one it was still well.
-        since = link.failing_since or 0.0
-        text = f"{sanitize(link.source, 60)} does not answer: {link.reason or 'no reason given'}"
-        yield _Trouble(since, since, end_sentence(text))
-
-
-def _row_trouble(sandbox: Sandbox) -> _Trouble | None:
-    if sandbox.state is SandboxState.READY:
-        return None
-    name = sanitize(sandbox.name, 60)
-    text = sandbox.reason or f"{name} is {sandbox.state.value} now."
-    if sandbox.state is SandboxState.SETTLING:
-        # What it does after a wake is no trouble unless it began after the end.
-        return _Trouble(sandbox.since or 0.0, 0.0, text)
-    return _trouble(sandbox, text)
-
-
-def _trouble(row: Sandbox | Gateway, text: str) -> _Trouble:
-    seen_at = 0.0 if row.stale else row.observed_at
-    return _Trouble(0.0 if row.since is None else row.since, seen_at, text)

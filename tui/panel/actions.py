@@ -19,7 +19,7 @@ from services.models import (
     ShellState,
     Verb,
 )
-from services.repair.attempts import Later, overtaken_by
+from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.actor import SIGN_IN_S, AsksInTerminal, SignsIn
 from services.sources.protocol.observer import AsksToSignIn
 from services.sources.protocol.proposer import Proposal

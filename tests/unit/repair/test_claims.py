@@ -18,7 +18,7 @@ from services.models import (
     SandboxState,
     Verb,
 )
-from services.repair.attempts import overtaken_by
+from services.repair.claims import overtaken_by
 
 END = 1000.0
 BEFORE, AFTER = END - 60, END + 60
