@@ -1,4 +1,4 @@
-"""Runs every detector at once; builds configuration for what was found."""
+"""Asks every detector and every configured source at once; suggests what is not configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One sandbox's log over the dashboard: composes, follows, routes. Escape goes back."""
+"""One sandbox's log over the dashboard: composes, follows, routes. Escape goes back.
+
+Its text is shown in a pager or editor of the operator's own, too.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ class LogScreen(Screen[None]):
         lines = self._pane.view.lines
         text = "\n".join(lines[number].text for number in range(lines.first, lines.end))
         try:
-            program = command(variables, os.environ)
+            program = program_command(variables, os.environ)
             await show_text(self.app, program, f"{text}\n", "log.txt")
         except UnavailableError as error:
             self.context.notify(f"{error.sentence} {error.advice}".strip(), "warning")
@@ -163,7 +166,7 @@ class LogScreen(Screen[None]):
         self._pane.extend(lines)
 
 
-def command(variables: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
+def program_command(variables: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
     """The argument list that a variable names, or the usual program.
 
     Raises:

@@ -1,4 +1,7 @@
-"""The shells on the screen: opened, fed, closed and reopened; the pane draws them."""
+"""The shells on the screen: opened, fed, closed and reopened; the pane draws them.
+
+While none is open the pane says how the selected sandbox is now.
+"""
 
 from __future__ import annotations
 

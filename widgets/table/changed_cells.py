@@ -1,4 +1,4 @@
-"""States that changed, lit for an instant."""
+"""Cells that say something else: states, lit for an instant, and ages, painted again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rows of an emulator as strips: styles cached by cell style, strips cached on the row."""
+"""Rows of an emulator as strips, and what lies over them.
+
+Styles are cached by cell style, strips on the row.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection to a gateway: its handshake, its requests and what it pushes."""
+"""One connection to a gateway: its handshake, its requests, what it pushes and why it refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_SCOPE = GatewayRefusal("NO_SCOPE")
 """It let us in and gave no right to read."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _PAIR = "It is tried again every 10 s for 10 min; `r` begins anew."
-_SAYS: dict[str, tuple[str, str]] = {
+_REFUSED_FOR: dict[str, tuple[str, str]] = {
     "AUTH_TOKEN_MISMATCH": ("the token it is shown is another one than its own", ""),
     "AUTH_PASSWORD_MISMATCH": ("the password it is shown is another one than its own", ""),
     "AUTH_TOKEN_MISSING": ("it asks for a token", "Name one in the table of this source."),
@@ -216,8 +216,8 @@ def _cancelled_from_outside() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
-    """How the connection stands after it, why in a sentence, and what to do."""
+def explain_refusal(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
+    """How the connection stands after it, why in a sentence, and what to do; by its codes alone."""
     if refusal.code in _PASSING or refusal.reason in _PASSING:
         return ConnectionState.LOST, "It is not ready for a connection yet.", ""
     if refusal.code == "PROTOCOL_MISMATCH":
@@ -234,5 +234,5 @@ def explain(refusal: GatewayRefusal) -> tuple[ConnectionState, str, str]:
         how = f"On its machine: `openclaw devices approve {request}`." if request else ""
         why = f"This gateway does not know this panel yet. {how}".strip()
         return ConnectionState.REFUSED, why, _PAIR
-    said, advice = _SAYS.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
+    said, advice = _REFUSED_FOR.get(refusal.code, (f"{sanitize(refusal.code, 60)}", ""))
     return ConnectionState.REFUSED, f"It runs, but refuses this panel: {said}.", advice

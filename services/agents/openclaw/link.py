@@ -20,7 +20,7 @@ from services.agents.openclaw.connection import (
     GatewayChannel,
     GatewayConnection,
     GatewayRefusedError,
-    explain,
+    explain_refusal,
 )
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard
@@ -200,7 +200,7 @@ class GatewayLink:
                 await self._live()
             except GatewayRefusedError as error:
                 self._refusal = error.refusal.code
-                state, self._problem, self._advice = explain(error.refusal)
+                state, self._problem, self._advice = explain_refusal(error.refusal)
                 self._set(state)
                 if self._waits_for_approval(error.refusal):
                     await self._pause(PAIRING_S)

@@ -111,7 +111,7 @@ class NanoClawObserver:
             rules=poller.rules(session_key),
         )
         group = poller.context.seen.central.folders.get(row.group, "")
-        told = await tasks.read(poller.install, row, group)
+        told = await tasks.read_details(poller.install, row, group)
         return (*told[:1], *tasks.last_result(page.messages), *told[1:])
 
     async def probe(self, sandbox: SandboxId) -> Verdict:

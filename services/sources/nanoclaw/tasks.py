@@ -1,4 +1,7 @@
-"""What is said of the session of one series of tasks (upstream/nanoclaw: Scheduled work)."""
+"""What is said of one series of tasks, in its row and in its details.
+
+See upstream/nanoclaw: Scheduled work. Prompts and scripts may hold secrets: neither is passed on.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,8 @@ _LONGEST_RAW = 8 * 1024
 _TAIL = 64 * 1024
 _NOT_TOLD = "not told"
 _SCRIPT = ("none", "yes, it runs before the agent")
-_OVER = (
-    InLabel.COMPLETED,
-    InLabel.UNSYNCED,
-    InLabel.FAILED,
-    InLabel.SCRIPT_FAILED,
-    InLabel.SCRIPT_UNSYNCED,
-)
+_DONE = (InLabel.COMPLETED, InLabel.UNSYNCED)
+_FAILED = (InLabel.FAILED, InLabel.SCRIPT_FAILED, InLabel.SCRIPT_UNSYNCED)
 
 
 def is_spent(row: SessionRow | None) -> bool:
@@ -54,10 +52,6 @@ def runs(row: SessionRow | None, survey: Survey) -> str:
     failed = sum(counts.get(label.value, 0) for label in _FAILED)
     over = failed + sum(counts.get(label.value, 0) for label in _DONE)
     return f"{over}, {failed} failed" if failed else str(over)
-
-
-_DONE = (InLabel.COMPLETED, InLabel.UNSYNCED)
-_FAILED = (InLabel.FAILED, InLabel.SCRIPT_FAILED, InLabel.SCRIPT_UNSYNCED)
 
 
 def paused_task(row: SessionRow | None, survey: Survey) -> str:
@@ -78,7 +72,7 @@ def resuming(row: SessionRow | None, survey: Survey) -> str:
     return f"{first}ncl tasks resume {row.task}"
 
 
-async def read(install: Install, row: SessionRow, group_folder: str) -> Facts:
+async def read_details(install: Install, row: SessionRow, group_folder: str) -> Facts:
     """What the host tells; where it does not, the end of the run log from its file."""
     if NAME.fullmatch(row.task) is None:
         return (("told by", "files alone: no host gives a series such a name"), *_log("not read"))
@@ -119,7 +113,7 @@ def last_result(messages: Iterable[Message]) -> Facts:
     over = [
         one
         for one in messages
-        if one.direction is Direction.IN and one.kind == "task" and one.label in _OVER
+        if one.direction is Direction.IN and one.kind == "task" and one.label in (*_DONE, *_FAILED)
     ]
     if not over:
         return ()

@@ -37,11 +37,11 @@ LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
 """An event loop this late, in so many looks in a row over so long, is said."""
 SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
-_LIMIT_S = 2.0
-_PROPERTIES = (
+_SYSTEMD_S = 2.0
+_UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestampMonotonic"
 )
-_FINAL = {
+_UNIT_STATES = {
     "active": ServiceState.RUNNING,
     "activating": ServiceState.RUNNING,
     "reloading": ServiceState.RUNNING,
@@ -281,7 +281,7 @@ def _owner(port: int, held: LockFile) -> tuple[Owner, str]:
 
 
 async def ask_service(unit: str, environ: Mapping[str, str]) -> Service:
-    """The state of a user unit; read-only, and *not known* where there is no systemd to ask."""
+    """The state of a user unit (upstream/openclaw: Services); not known without systemd."""
     command = shutil.which("systemctl", path=environ.get("PATH"))
     if not unit:
         return Service(ServiceState.ABSENT)
@@ -289,8 +289,8 @@ async def ask_service(unit: str, environ: Mapping[str, str]) -> Service:
         return Service(unit=unit)
     try:
         done = await run(
-            [command, "--user", "show", unit, "-p", _PROPERTIES],
-            timeout_s=_LIMIT_S,
+            [command, "--user", "show", unit, "-p", _UNIT_PROPERTIES],
+            timeout_s=_SYSTEMD_S,
             env=environ,
             max_output=1 << 16,
         )
@@ -309,7 +309,7 @@ def read_unit(unit: str, text: str, monotonic: float) -> Service:
         return Service(ServiceState.ABSENT, unit)
     if load != "loaded":
         return Service(unit=unit)
-    state = _FINAL.get(active, ServiceState.UNKNOWN)
+    state = _UNIT_STATES.get(active, ServiceState.UNKNOWN)
     if active == "activating" and told.get("SubState", "").startswith("auto-restart"):
         state = ServiceState.RESTARTING
     entered = _count(told.get("ActiveEnterTimestampMonotonic", ""))

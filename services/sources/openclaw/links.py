@@ -29,9 +29,9 @@ from services.sources.openclaw.layout import StateDirectory
 
 FIRST_S = 3.0
 """The first poll waits so long for what is told over a new connection."""
-_MISSING = "Being paired needs the package `cryptography`, which is not installed."
-_ADVICE = "Install wakedeck with its extra `openclaw`, or use a tunnel to its port."
-_LONGEST = 200
+_NO_CRYPTOGRAPHY = "Being paired needs the package `cryptography`, which is not installed."
+_INSTALL = "Install wakedeck with its extra `openclaw`, or use a tunnel to its port."
+_LONGEST_KEY = 200
 
 
 class GatewayLinks:
@@ -159,7 +159,7 @@ def _prove_named(address: GatewayAddress) -> str:
 
 
 class DeviceKeys:
-    """The key files below one folder."""
+    """The keys gateways on other machines know us by: a file each (upstream/openclaw: Devices)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -179,7 +179,7 @@ class DeviceKeys:
                 f"The key of this panel cannot be read: {error.strerror}."
             ) from (error)
         with os.fdopen(handle, "rb") as file:
-            return _identity(file.read(_LONGEST))
+            return _identity(file.read(_LONGEST_KEY))
 
     def make(self, address: str) -> DeviceIdentity:
         """The same, made now where there is none.
@@ -193,7 +193,7 @@ class DeviceKeys:
         try:
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         except ImportError as error:
-            raise UnavailableError(_MISSING, advice=_ADVICE) from error
+            raise UnavailableError(_NO_CRYPTOGRAPHY, advice=_INSTALL) from error
         secret = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw())
         try:
             private_folder(self._folder)
@@ -216,7 +216,7 @@ def _identity(kept: bytes) -> DeviceIdentity:
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError as error:
-        raise UnavailableError(_MISSING, advice=_ADVICE) from error
+        raise UnavailableError(_NO_CRYPTOGRAPHY, advice=_INSTALL) from error
     try:
         key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(kept, validate=True))
     except (Error, ValueError) as error:

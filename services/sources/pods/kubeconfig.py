@@ -2,6 +2,7 @@
 
 A loader of our own: the official client's costs a hundred megabytes and knows no more of what is
 needed here (upstream/pods: Kubeconfig reader). `kubectl config view` is the oracle of its tests.
+Entries are taken as kubectl takes them (upstream/pods: Cluster access).
 """
 
 from __future__ import annotations

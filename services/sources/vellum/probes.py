@@ -38,10 +38,10 @@ _DRAINING = "draining"
 _UNREADY = "unready"
 _SIGNING_KEY = Path("protected") / "actor-token-signing-key"
 """Never opened (upstream/vellum: Registry)."""
-_TAIL = 32 * 1024
-_TAG = "[gateway]"
+_LOG_TAIL = 32 * 1024
+_LOG_TAG = "[gateway]"
 _SLACK_S = 2.0
-_LONGEST = 160
+_LONGEST_LINE = 160
 
 
 class AssistantProbes:
@@ -212,7 +212,7 @@ class AssistantProbes:
         gateway = seen.gateway
         said = ""
         if gateway.state.over and gateway.written_at is not None:
-            said = last_line(self._site.place.log, gateway.written_at)
+            said = last_log_line(self._site.place.log, gateway.written_at)
         return replace(
             seen,
             starter=ownership.starter(entry.id, self._site.place),
@@ -293,26 +293,27 @@ def instance(place: EnvironmentPaths, entry: AssistantEntry) -> Path:
     return root / ".vellum"
 
 
-def last_line(path: Path, started_at: float) -> str:
+def last_log_line(path: Path, started_at: float) -> str:
     """The last line of the gateway that was started then, one harmless line; empty without one.
 
-    All assistants of an environment write there, so only what was said right after counts.
+    All assistants of an environment write there, so only what was said right after counts
+    (upstream/vellum: Waiting).
     """
     for line in reversed(_tail(path)):
-        stamp, tag, text = line.partition(_TAG)
+        stamp, tag, text = line.partition(_LOG_TAG)
         at = _instant(stamp.strip())
         if not tag or at is None or not text.strip():
             continue
         if started_at - _SLACK_S <= at <= started_at + EARLY_S + _SLACK_S:
-            return redact_line(text.strip(), _LONGEST)
+            return redact_line(text.strip(), _LONGEST_LINE)
     return ""
 
 
 def _tail(path: Path) -> list[str]:
     try:
         with open_regular(path) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            return file.read(_TAIL).decode("utf-8", "replace").splitlines()
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
+            return file.read(_LOG_TAIL).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
 

@@ -3,6 +3,12 @@
 The terminal merges stdout and stderr and gives no status of its own, so the shell is asked to print
 a marker before the command and one with its exit code after it. Only a parsed end marker is proof;
 every other ending is unknown (upstream/pods: Commands by markers; upstream/pods: Exit status).
+
+A terminal takes some bytes for keys and has no end of input, so input travels as lines of plain
+characters, which the far shell turns back into bytes: base64 where there is a `base64` to decode
+it, else the octal escapes of `printf`. The shell prints a marker for each piece it took, and only
+a few pieces are typed ahead: a server that has to wait for a terminal to take input may wait with
+all its other terminals (upstream/terminal: Input that nobody reads).
 """
 
 from __future__ import annotations

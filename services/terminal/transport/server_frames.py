@@ -1,4 +1,4 @@
-"""Framing of ttyd: a letter and bytes a frame (upstream/terminal: Frames of ttyd)."""
+"""Framings of terminal servers: ttyd, and terminado, which Jupyter has too."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ SHELL_ENDED = CloseReason(ShellState.ENDED, "the shell ended; exit code unknown"
 
 
 class TtydFraming:
-    """One connection's side of it; the first size starts the program there."""
+    """A letter and bytes a frame (upstream/terminal: Frames of ttyd).
+
+    The first size starts the program there.
+    """
 
     subprotocols: Sequence[str] = ("tty",)
     repeats_size = False
@@ -74,7 +77,7 @@ class TtydFraming:
 
 
 class TerminadoFraming:
-    """One connection's side of it."""
+    """A JSON array a frame (upstream/terminal: Terminado frames)."""
 
     subprotocols: Sequence[str] = ()
     repeats_size = False
