@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from textual.geometry import Region
 from textual.widget import Widget
@@ -21,15 +21,15 @@ LONGEST_S = 1.3
 """A flash ends in the paint that next renews the ages, or after this."""
 
 
-class ChangedCells(Generic[K]):
-    """The columns that flash, by record."""
+class ChangedCells(Generic[K, R]):
+    """The columns that flash, by record, and those whose words age."""
 
     def __init__(
         self,
         table: Widget,
-        model: RecordModel[K, Any],
+        model: RecordModel[K, R],
         window: RowWindow[K],
-        painter: RowPainter[K, Any],
+        painter: RowPainter[K, R],
     ) -> None:
         self._table, self._model, self._window, self._painter = table, model, window, painter
         self._lit: dict[K, tuple[frozenset[str], float]] = {}
@@ -43,7 +43,7 @@ class ChangedCells(Generic[K]):
         """Forget all."""
         self._lit.clear()
 
-    def begin(self, change: Change[K, Any], now: float) -> None:
+    def begin(self, change: Change[K, R], now: float) -> None:
         """Light what reads differently in the rows on the screen."""
         if not self._table.is_attached or self._table.app.animation_level == "none":
             return
@@ -73,20 +73,7 @@ class ChangedCells(Generic[K]):
             del self._lit[key]
             self._window.refresh_key(key)
 
-
-class LiveCells(Generic[K, R]):
-    """Repaints the live cells of one table, and nothing else."""
-
-    def __init__(
-        self,
-        table: Widget,
-        model: RecordModel[K, R],
-        window: RowWindow[K],
-        painter: RowPainter[K, R],
-    ) -> None:
-        self._table, self._model, self._window, self._painter = table, model, window, painter
-
-    def renew(self, records: Mapping[K, R], *, sorted_by_live: bool) -> bool:
+    def renew_live(self, records: Mapping[K, R], *, sorted_by_live: bool) -> bool:
         """Take records that differ in live columns alone; whether rows moved."""
         seen = [self._model.visible[row] for row in self._window.on_screen()]
         held = [(key, self._model.record(key)) for key in seen]
@@ -98,7 +85,7 @@ class LiveCells(Generic[K, R]):
                 self._painter.renew(key, before, record)
         return moved
 
-    def repaint(self, now: float) -> None:
+    def repaint_live(self, now: float) -> None:
         """Repaint the cells on the screen that read differently at `now`."""
         top = self._window.top
         for row in self._window.on_screen():
