@@ -141,10 +141,6 @@ class OwnRows:
         known = self._rows.get(row.id)
         return known is not None and known.needs == row.needs
 
-    def is_empty(self) -> bool:
-        """Whether nothing needs a way in."""
-        return not self._rows
-
     def mark_stale(self, rows: Iterable[Sandbox]) -> None:
         """These are shown as no longer current, and since when they are missing."""
         for row in rows:

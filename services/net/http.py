@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -305,3 +306,16 @@ def platform_http(
         )
     address = f"{host}:{parts.port or (443 if secure else 80)}"
     return Http(base, address, headers, context=context)
+
+
+def context_of(authority: str) -> ssl.SSLContext:
+    """TLS that trusts the certificates of a file.
+
+    Raises:
+        UnavailableError: it is no certificate file.
+    """
+    path = Path(authority).expanduser()
+    try:
+        return ssl.create_default_context(cafile=str(path))
+    except (OSError, ssl.SSLError) as error:
+        raise UnavailableError(f"The authority {path} is no certificate file.") from error

@@ -16,7 +16,6 @@ CEILING_MS = 1_800_000
 CLAIM_TOLERANCE_MS = 60_000
 SWEEP_S = 60.0
 MAX_TRIES = 5
-BACKOFF_BASE_S = 5
 WORKING_HEARTBEAT_S = 6.0
 
 
@@ -110,11 +109,6 @@ def decide_tracked(
             continue
         return StuckVerdict(StuckAction.KILL_CLAIM, claim.message_id, now_ms - since, tolerance)
     return StuckVerdict(StuckAction.OK)
-
-
-def backoff_s(tries: int) -> int | None:
-    """How long the reset of a message tried `tries` times holds it back; None: it is given up."""
-    return None if tries >= MAX_TRIES else BACKOFF_BASE_S * 2 ** max(0, tries)
 
 
 def idle_reap_at(heartbeat_at: float, bash_ms: float | None) -> float:

@@ -13,8 +13,7 @@ from services.errors import UnavailableError
 from tests.support.panels import panel, toasts
 from tests.support.scenes import LOG, logged, settings
 from tui.app import WakedeckApp
-from tui.panel.external_program import EDITOR, PAGER, command
-from tui.panel.log_screen import LogScreen
+from tui.panel.log_screen import EDITOR, PAGER, LogScreen, program_command
 from widgets.panes.binding_rows import key_sections
 
 
@@ -29,13 +28,13 @@ from widgets.panes.binding_rows import key_sections
 def test_the_variable_names_it(
     variables: tuple[str, ...], environ: dict[str, str], words: list[str]
 ) -> None:
-    assert command(variables, environ) == words
+    assert program_command(variables, environ) == words
 
 
 @pytest.mark.parametrize("named", ["nobody-has-this", "cat 'half"])
 def test_one_that_cannot_be_had_is_said(named: str) -> None:
     with pytest.raises(UnavailableError) as raised:
-        command(PAGER, {"PAGER": named})
+        program_command(PAGER, {"PAGER": named})
     assert "PAGER" in raised.value.sentence
 
 

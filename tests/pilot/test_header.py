@@ -10,8 +10,9 @@ from textual.widgets import Button
 
 from services.models import GatewayState, Sandbox, SandboxId, SandboxState
 from services.text.signs import GATEWAYS
+from tests.support.totals import totals_of
 from widgets.panes.footer import KeyFooter
-from widgets.panes.header import HeaderState, HealthHeader, totals_of
+from widgets.panes.header import HeaderState, HealthHeader
 
 NOW = 1_750_000_000.0
 HOSTILE = "[red]prod[/red]\x1b[2J\n"

@@ -27,9 +27,9 @@ from services.models import (
     Severity,
     Staleness,
 )
+from tests.support.totals import totals_of
 from widgets.panes.events import EventPane
 from widgets.panes.gateways import GatewayPane
-from widgets.panes.header import totals_of
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane

@@ -16,7 +16,7 @@ from tests.support.panels import drawn, panel
 from tests.support.scenes import LOG, logged, open_shell, populated
 from tests.support.stage import GATEWAY, NOW, SANDBOXES, sandbox
 from tui.panel.layout import Pane
-from tui.panel.sandbox_now import REST_S
+from tui.panel.shell_controller import REST_S
 from widgets.panes.sandbox_now import SandboxNow
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from services.config.view_state import ViewState, load_view, view_file
 from services.models import Event, SandboxState, Severity
 from tests.support.panels import drawn, line_of, panel
 from tests.support.scenes import broken, settings, waking
 from tests.support.stage import NOW, sandbox
 from tui.panel.layout import Pane, PaneGrid
-from tui.panel.view_state import ViewStateStore
+from tui.panel.view_state import ViewState, ViewStateStore, load_view, view_file
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane

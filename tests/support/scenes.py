@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 from tui.app import WakedeckApp
 from tui.panel.layout import Pane
 from tui.panel.log_screen import LogScreen
-from tui.panel.sandbox_now import REST_S
+from tui.panel.shell_controller import REST_S
 from widgets.panes.details import FactTable
 
 PROMPT = (

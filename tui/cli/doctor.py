@@ -19,9 +19,8 @@ import click
 from services.clock import SystemClock
 from services.config import paths
 from services.config.settings import Flags, Settings, load, read_file
-from services.doctor.configured import ConfiguredSource, ask_configured
 from services.doctor.detectors import abbreviate_home
-from services.doctor.examine import examine, suggested_config
+from services.doctor.examine import ConfiguredSource, ask_configured, examine, suggested_config
 from services.doctor.findings import Finding, Requirement
 from services.errors import ConfigError, WakedeckError, unforeseen
 from services.journal.store import Journal

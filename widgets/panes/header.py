@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -12,7 +11,7 @@ from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from services.models import Sandbox, SandboxState
+from services.models import SandboxState
 from services.text.format import age, clock_time, countdown, latency
 from services.text.signs import (
     LOST,
@@ -22,7 +21,6 @@ from services.text.signs import (
     UNKNOWN_LIST,
     WORKING,
     Sign,
-    sandbox_sign,
 )
 from widgets.panes.sparkline import sparkline
 from widgets.text.cell_text import sanitize_line
@@ -40,24 +38,8 @@ _QUIET = ("good", "busy", "calm", "dim")
 _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 
 
-def totals_of(sandboxes: Iterable[Sandbox]) -> Totals:
-    """Counts by state, a working sandbox apart from a ready one; states nobody is in are left out.
-
-    A ready sandbox that is idle counts as ready, a stale one as stale alone.
-    """
-    states: Counter[SandboxState] = Counter()
-    working = stale = 0
-    for sandbox in sandboxes:
-        if sandbox.stale:
-            stale += 1
-            continue
-        states[sandbox.state] += 1
-        working += sandbox_sign(sandbox) == WORKING
-    return totals_from(states.items(), working, stale)
-
-
 def totals_from(states: Iterable[tuple[SandboxState, int]], working: int, stale: int = 0) -> Totals:
-    """The same from counts by state that include `working` ready ones that are busy."""
+    """Counts by sign, from counts by state that include `working` ready ones that are busy."""
     found = {SANDBOXES[state]: number for state, number in states}
     ready = SANDBOXES[SandboxState.READY]
     if working:

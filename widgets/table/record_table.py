@@ -21,7 +21,6 @@ from widgets.table.changed_cells import ChangedCells
 from widgets.table.columns import Column, row_text
 from widgets.table.ghosts import Ghosts
 from widgets.table.layered_style import LayeredStyles
-from widgets.table.live_cells import LiveCells
 from widgets.table.marks import Marks
 from widgets.table.read_ahead import ReadAhead
 from widgets.table.record_model import Aside, Change, Overlay, RecordModel
@@ -90,7 +89,6 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
         self._window: RowWindow[K] = RowWindow(self, self._model, self._first_cursor)
         self._ghosts = Ghosts(self._model, self._window, self._marks, ghost, self.GONE)
         self._changed = ChangedCells(self, self._model, self._window, self._painter)
-        self._live = LiveCells(self, self._model, self._window, self._painter)
         self._drawing: RowDrawing[K, R] = RowDrawing(
             *(self._model, self._window, self._marks, self._ghosts, self._changed, self._painter),
             stale,
@@ -170,9 +168,9 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
     def renew(self, records: Mapping[K, R]) -> None:
         """Take records that differ from the ones held in what the live columns say, as in age."""
         place = self._window.position()
-        if self._live.renew(records, sorted_by_live=self._sorted_by_live):
+        if self._changed.renew_live(records, sorted_by_live=self._sorted_by_live):
             self._restore_position(place)
-        self._live.repaint(self.now)
+        self._changed.repaint_live(self.now)
 
     def set_overlay(self, overlay: Overlay[R] | None) -> None:
         """Show this beside what the records say themselves."""
@@ -217,7 +215,7 @@ class RecordTable(ScrollView, Generic[K, R], can_focus=True, inherit_bindings=Fa
             if self._model.rearrange():
                 self._restore_position(place)
         self._changed.end_due()
-        self._live.repaint(self.now)
+        self._changed.repaint_live(self.now)
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
         """A scrollbar that comes begins where the rows are."""

@@ -28,7 +28,7 @@ class RowDrawing(Generic[K, R]):
         window: RowWindow[K],
         marks: Marks[K],
         ghosts: Ghosts[K, R],
-        changed: ChangedCells[K],
+        changed: ChangedCells[K, R],
         painter: RowPainter[K, R],
         stale: Callable[[R], bool],
     ) -> None:

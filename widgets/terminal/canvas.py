@@ -18,8 +18,14 @@ from textual.widget import Widget
 from services.terminal.cells import DEFAULT_MODES, Cursor, TerminalModes, TerminalScreen
 from widgets.terminal.frame_pacing import FramePacing
 from widgets.terminal.links import Link
-from widgets.terminal.overlays import LineOverlays, Overlays
-from widgets.terminal.paint import Painter, draw_cursor, highlight, overlay_text
+from widgets.terminal.paint import (
+    LineOverlays,
+    Overlays,
+    Painter,
+    draw_cursor,
+    highlight,
+    overlay_text,
+)
 from widgets.terminal.palette import Palette, palette_of
 from widgets.terminal.rows import CellPosition, row_at
 from widgets.terminal.search import Match, Query

@@ -14,15 +14,17 @@ from typing import Any, Protocol
 
 from services.agents.openclaw.connection import (
     CALL_S,
+    NO_SCOPE,
+    PAIRING,
     ChannelLostError,
     GatewayChannel,
     GatewayConnection,
     GatewayRefusedError,
+    explain_refusal,
 )
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState, Heard
 from services.agents.openclaw.fields import number
-from services.agents.openclaw.refusals import NO_SCOPE, PAIRING, explain
 from services.agents.openclaw.told import Told
 from services.agents.openclaw.told_readers import forget_order, take, take_session
 from services.agents.openclaw.wire import (
@@ -198,7 +200,7 @@ class GatewayLink:
                 await self._live()
             except GatewayRefusedError as error:
                 self._refusal = error.refusal.code
-                state, self._problem, self._advice = explain(error.refusal)
+                state, self._problem, self._advice = explain_refusal(error.refusal)
                 self._set(state)
                 if self._waits_for_approval(error.refusal):
                     await self._pause(PAIRING_S)

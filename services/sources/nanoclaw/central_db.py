@@ -72,7 +72,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 See upstream/nanoclaw: Central database.
 """
 
-DEFAULT_PREFETCH = 10
 TASKS = "system:tasks:"
 """Begins the thread of a session that is one series of tasks."""
 

@@ -26,7 +26,7 @@ from services.sources.nanoclaw import (
     health,
     host_judge,
     logs,
-    task_details,
+    tasks,
     usage,
 )
 from services.sources.nanoclaw.containers import ContainerListings, Listing, SessionKey
@@ -111,8 +111,8 @@ class NanoClawObserver:
             rules=poller.rules(session_key),
         )
         group = poller.context.seen.central.folders.get(row.group, "")
-        told = await task_details.read(poller.install, row, group)
-        return (*told[:1], *task_details.last_result(page.messages), *told[1:])
+        told = await tasks.read_details(poller.install, row, group)
+        return (*told[:1], *tasks.last_result(page.messages), *told[1:])
 
     async def probe(self, sandbox: SandboxId) -> Verdict:
         try:

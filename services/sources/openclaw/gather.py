@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,18 +16,20 @@ from services.agents.openclaw.evidence import (
     OpenClawEvidence,
     Owner,
     Service,
+    ServiceState,
 )
 from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, EventLoop, Reach, ask
 from services.clock import Clock
+from services.errors import ProcessError
 from services.net.http import Http
 from services.process.identity import ProcessId, port_owner
+from services.process.run import run
 from services.sources.openclaw import commands
 from services.sources.openclaw.carrier import GatewayAddress, carrier_over
 from services.sources.openclaw.files import LockFile, config_version, read_config, read_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
 from services.sources.openclaw.links import GatewayLinks
-from services.sources.openclaw.service import ask_service
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -32,6 +37,17 @@ LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
 """An event loop this late, in so many looks in a row over so long, is said."""
 SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
+_SYSTEMD_S = 2.0
+_UNIT_PROPERTIES = (
+    "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestampMonotonic"
+)
+_UNIT_STATES = {
+    "active": ServiceState.RUNNING,
+    "activating": ServiceState.RUNNING,
+    "reloading": ServiceState.RUNNING,
+    "failed": ServiceState.FAILED,
+    "inactive": ServiceState.ENDED,
+}
 
 
 class EventLoopLateness:
@@ -278,3 +294,55 @@ def _owner(port: int, held: LockFile) -> tuple[Owner, str]:
         return Owner.UNKNOWN, ""
     name = f"{redact_line(found.name, 40)}, pid {found.process.pid}"
     return (Owner.OTHER if held.process is not None else Owner.UNKNOWN), name
+
+
+async def ask_service(unit: str, environ: Mapping[str, str]) -> Service:
+    """The state of a user unit (upstream/openclaw: Services); not known without systemd."""
+    command = shutil.which("systemctl", path=environ.get("PATH"))
+    if not unit:
+        return Service(ServiceState.ABSENT)
+    if sys.platform != "linux" or command is None:
+        return Service(unit=unit)
+    try:
+        done = await run(
+            [command, "--user", "show", unit, "-p", _UNIT_PROPERTIES],
+            timeout_s=_SYSTEMD_S,
+            env=environ,
+            max_output=1 << 16,
+        )
+    except ProcessError:
+        return Service(unit=unit)
+    if done.code != 0:
+        return Service(unit=unit)
+    return read_unit(unit, done.stdout.decode("utf-8", "replace"), time.monotonic())
+
+
+def read_unit(unit: str, text: str, monotonic: float) -> Service:
+    """A service from what `systemctl show` printed; a word that is not known says nothing."""
+    told = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    load, active = told.get("LoadState", ""), told.get("ActiveState", "")
+    if load == "not-found":
+        return Service(ServiceState.ABSENT, unit)
+    if load != "loaded":
+        return Service(unit=unit)
+    state = _UNIT_STATES.get(active, ServiceState.UNKNOWN)
+    if active == "activating" and told.get("SubState", "").startswith("auto-restart"):
+        state = ServiceState.RESTARTING
+    entered = _count(told.get("ActiveEnterTimestampMonotonic", ""))
+    running: float | None = None
+    if active == "activating":
+        running = 0.0
+    elif active == "active" and entered:
+        running = max(0.0, monotonic - entered / 1_000_000)
+    return Service(
+        state,
+        unit,
+        _count(told.get("ExecMainStatus", "")),
+        _count(told.get("NRestarts", "")),
+        running,
+        sanitize(told.get("Result", ""), 40),
+    )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 19 else 0

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import os
 import random
+from binascii import Error
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,15 +19,19 @@ from services.agents.openclaw.link import GatewayLink
 from services.agents.openclaw.probes import Answers, HealthWord, Reach
 from services.agents.openclaw.wire import GatewayCredential
 from services.clock import Clock
+from services.errors import UnavailableError
+from services.files.private import open_private, private_folder, write_new
 from services.process.identity import port_owner, program
 from services.sources.openclaw.carrier import GatewayAddress
-from services.sources.openclaw.devices import DeviceKeys
 from services.sources.openclaw.door import CredentialPlace, GatewayDoor
 from services.sources.openclaw.files import read_lock
 from services.sources.openclaw.layout import StateDirectory
 
 FIRST_S = 3.0
 """The first poll waits so long for what is told over a new connection."""
+_NO_CRYPTOGRAPHY = "Being paired needs the package `cryptography`, which is not installed."
+_INSTALL = "Install wakedeck with its extra `openclaw`, or use a tunnel to its port."
+_LONGEST_KEY = 200
 
 
 class GatewayLinks:
@@ -147,3 +156,69 @@ def _prove_named(address: GatewayAddress) -> str:
     found = port_owner(address.port)
     runs = None if found is None or found.process is None else program(found.process.pid)
     return "" if runs is not None and runs.own else "a program of another user may listen there"
+
+
+class DeviceKeys:
+    """The keys gateways on other machines know us by: a file each (upstream/openclaw: Devices)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, address: str) -> DeviceIdentity | None:
+        """What the gateway at an address knows us by; None where there is nothing yet.
+
+        Raises:
+            UnavailableError: it is there and cannot be used.
+        """
+        try:
+            handle = open_private(self._path(address), os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UnavailableError(
+                f"The key of this panel cannot be read: {error.strerror}."
+            ) from (error)
+        with os.fdopen(handle, "rb") as file:
+            return _identity(file.read(_LONGEST_KEY))
+
+    def make(self, address: str) -> DeviceIdentity:
+        """The same, made now where there is none.
+
+        Raises:
+            UnavailableError: it cannot be made.
+        """
+        found = self.read(address)
+        if found is not None:
+            return found
+        try:
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        except ImportError as error:
+            raise UnavailableError(_NO_CRYPTOGRAPHY, advice=_INSTALL) from error
+        secret = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw())
+        try:
+            private_folder(self._folder)
+            with suppress(FileExistsError):  # another panel was first: its key is the one
+                write_new(self._path(address), secret.decode())
+        except OSError as error:
+            raise UnavailableError(
+                f"The key of this panel cannot be kept: {error.strerror}."
+            ) from (error)
+        made = self.read(address)
+        if made is None:
+            raise UnavailableError("The key of this panel is gone again.")
+        return made
+
+    def _path(self, address: str) -> Path:
+        return self._folder / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.key"
+
+
+def _identity(kept: bytes) -> DeviceIdentity:
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError as error:
+        raise UnavailableError(_NO_CRYPTOGRAPHY, advice=_INSTALL) from error
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(kept, validate=True))
+    except (Error, ValueError) as error:
+        raise UnavailableError("The key of this panel is no key.") from error
+    return DeviceIdentity(key.public_key().public_bytes_raw(), key.sign)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from services.config.sources import ArgoTable
 from services.errors import NotFoundError, SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, read_text
-from services.net.http import ApiError, Http, platform_http
+from services.net.http import ApiError, Http, context_of, platform_http
 from services.sources.pods import argo_api
 from services.sources.pods.argo_api import Application, AppPod
 from services.sources.pods.errors import RefusalText
@@ -74,11 +74,7 @@ class ArgoServer:
         """
         if not self.table.authority:
             return None
-        path = Path(self.table.authority).expanduser()
-        try:
-            return ssl.create_default_context(cafile=str(path))
-        except (OSError, ssl.SSLError) as error:
-            raise UnavailableError(f"The authority {path} is no certificate file.") from error
+        return context_of(self.table.authority)
 
     def http(self) -> Http:
         """GETs of it.

@@ -21,8 +21,7 @@ from services.terminal.transport.base import CloseReason, Transport
 from services.terminal.transport.framing import Framing
 from services.terminal.transport.json_frames import JsonFraming
 from services.terminal.transport.reconnect import ReconnectingTransport
-from services.terminal.transport.terminado_frames import TerminadoFraming
-from services.terminal.transport.ttyd_frames import TtydFraming
+from services.terminal.transport.server_frames import TerminadoFraming, TtydFraming
 from services.terminal.transport.websocket import WebSocketTransport
 
 NOTICE = "A terminal of that server: what you do here is real. It tells no exit code."

@@ -13,7 +13,7 @@ from services.config.sources import TerminalTable
 from services.errors import UnavailableError
 from services.files.bounded import UnfitError, read_text
 from services.net.failures import is_loopback
-from services.net.http import Http
+from services.net.http import Http, context_of
 from services.text.sanitize import sanitize
 
 _SCHEMES = {"http": False, "https": True, "ws": False, "wss": True}
@@ -146,11 +146,7 @@ class TerminalServer:
         """
         if not self.table.authority or not self.address.secure:
             return None
-        path = Path(self.table.authority).expanduser()
-        try:
-            return ssl.create_default_context(cafile=str(path))
-        except (OSError, ssl.SSLError) as error:
-            raise UnavailableError(f"The authority {path} is no certificate file.") from error
+        return context_of(self.table.authority)
 
     def http(self) -> Http:
         """Requests to it.

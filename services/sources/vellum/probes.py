@@ -6,20 +6,23 @@ See upstream/vellum: Probe ladder.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.clock import Clock
 from services.errors import UnavailableError
+from services.files.bounded import open_regular
 from services.process.identity import ProcessId
-from services.sources.vellum import credential, http_probe, ownership, pid_files, start_log
+from services.sources.vellum import credential, http_probe, ownership, pid_files
 from services.sources.vellum.conditions import healthy, refused, serving
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.history import StartHistory
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
 from services.sources.vellum.layout import EnvironmentPaths, Site
-from services.sources.vellum.limits import DAEMON_S, HEALTH_S, PROBE_S, READY_S, SPEECH_S
+from services.sources.vellum.limits import DAEMON_S, EARLY_S, HEALTH_S, PROBE_S, READY_S, SPEECH_S
 from services.sources.vellum.ownership import Holder, Marks
 from services.sources.vellum.pid_files import PidFile
 from services.sources.vellum.registry import (
@@ -29,11 +32,16 @@ from services.sources.vellum.registry import (
     elsewhere,
 )
 from services.sources.vellum.tool import Tool
+from services.text.redact import redact_line
 
 _DRAINING = "draining"
 _UNREADY = "unready"
 _SIGNING_KEY = Path("protected") / "actor-token-signing-key"
 """Never opened (upstream/vellum: Registry)."""
+_LOG_TAIL = 32 * 1024
+_LOG_TAG = "[gateway]"
+_SLACK_S = 2.0
+_LONGEST_LINE = 160
 
 
 class AssistantProbes:
@@ -204,7 +212,7 @@ class AssistantProbes:
         gateway = seen.gateway
         said = ""
         if gateway.state.over and gateway.written_at is not None:
-            said = start_log.last_line(self._site.place.log, gateway.written_at)
+            said = last_log_line(self._site.place.log, gateway.written_at)
         return replace(
             seen,
             starter=ownership.starter(entry.id, self._site.place),
@@ -283,3 +291,36 @@ def instance(place: EnvironmentPaths, entry: AssistantEntry) -> Path:
     """The folder of an assistant's pid files."""
     root = Path(entry.instance) if entry.instance else place.instance(entry.id)
     return root / ".vellum"
+
+
+def last_log_line(path: Path, started_at: float) -> str:
+    """The last line of the gateway that was started then, one harmless line; empty without one.
+
+    All assistants of an environment write there, so only what was said right after counts
+    (upstream/vellum: Waiting).
+    """
+    for line in reversed(_tail(path)):
+        stamp, tag, text = line.partition(_LOG_TAG)
+        at = _instant(stamp.strip())
+        if not tag or at is None or not text.strip():
+            continue
+        if started_at - _SLACK_S <= at <= started_at + EARLY_S + _SLACK_S:
+            return redact_line(text.strip(), _LONGEST_LINE)
+    return ""
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with open_regular(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
+            return file.read(_LOG_TAIL).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+def _instant(stamp: str) -> float | None:
+    try:
+        parsed = datetime.fromisoformat(stamp[:40])
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.config.settings import Flags, load, read_file
-from services.doctor.bounded_probes import in_thread, probe_tool
+from services.doctor.detectors import in_thread, probe_tool
 from services.doctor.examine import examine, suggested_config
 from services.doctor.findings import ConfigBlock, Finding
 from services.errors import DeadlineError

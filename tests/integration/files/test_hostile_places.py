@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from services.clock import SystemClock
-from services.config.view_state import ViewState, load_view, save_view
 from services.errors import WakedeckError
 from services.files.private import write_new
 from services.journal import unwritten
@@ -26,6 +25,7 @@ from services.sources.pods.remote_cleanup import OpenShell, OpenShells
 from services.terminal.session.recording import SessionRecorder
 from tests.integration.files.test_private import OTHER, mode, needs_root
 from tui.panel import screenshots, welcome
+from tui.panel.view_state import ViewState, load_view, save_view
 
 EVENT = Event(1.0, Severity.INFO, "s", "a", "sandbox", "hello", "", "")
 SHELL = OpenShell("n", "p", "u", "c", 1, 2, "")

@@ -22,7 +22,6 @@ import pytest
 from click.testing import CliRunner
 
 from services.clock import SystemClock
-from services.config.view_state import load_view, view_file
 from services.errors import UnavailableError
 from services.journal.store import Journal
 from services.models import SandboxId
@@ -41,6 +40,7 @@ from tui.cli import tables
 from tui.cli.main import main
 from tui.panel.layout import Pane, PaneGrid
 from tui.panel.replay import Replay
+from tui.panel.view_state import load_view, view_file
 from widgets.panes.events import EventPane
 from widgets.panes.queues import QueuePane
 from widgets.panes.sandboxes import SandboxPane

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from services.web.connections import MOST_STRANGERS
 from services.web.gate import Gate
+from services.web.server import MOST_STRANGERS
 from tests.support.page_server import knock, looking, page_server
 
 SECRETS = ("Set-Cookie", "textual", "script", "websocket-url")

@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from services.config.notify import AttentionTable
-from services.journal.alerts import Alerts
 from services.models import Event, Severity
 from tests.support.stage import HOSTILE
-from tui.panel.bell import BELL, TerminalBell, notice, notice_kind
+from tui.panel.bell import BELL, Alerts, TerminalBell, notice, notice_kind
 
 KITTY = {"KITTY_WINDOW_ID": "1"}
 

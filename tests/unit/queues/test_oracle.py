@@ -16,7 +16,6 @@ from services.queues.stuck import (
     ProcessingClaim,
     StuckAction,
     StuckVerdict,
-    backoff_s,
     bash_timeout_ms,
     decide,
     idle_reap_at,
@@ -92,10 +91,6 @@ def test_every_due_date_is_judged_as_the_host_does() -> None:
 def test_every_delivery_date_is_judged_as_the_host_does() -> None:
     for deliver_after, selected in ORACLE["due_outbound"]["rows"]:
         assert is_deferred(deliver_after, "2026-11-20 17:00:00") != selected, deliver_after
-
-
-def test_the_backoff_ladder_ends_after_five() -> None:
-    assert [backoff_s(tries) for tries in range(7)] == [5, 10, 20, 40, 80, None, None]
 
 
 def test_a_declared_timeout_counts_for_bash_alone() -> None:

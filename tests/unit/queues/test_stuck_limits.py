@@ -8,14 +8,11 @@ from services.queues.acks import AckTracker
 from services.queues.due import DueFacts
 from services.queues.facts import UNCLAIMED_RESPONSE_S, AgentFacts, agent_facts
 from services.queues.stuck import (
-    BACKOFF_BASE_S,
     CEILING_MS,
     CLAIM_TOLERANCE_MS,
-    MAX_TRIES,
     WORKING_HEARTBEAT_S,
     ProcessingClaim,
     StuckAction,
-    backoff_s,
     bash_timeout_ms,
     decide,
     decide_tracked,
@@ -83,12 +80,6 @@ def test_only_a_number_of_bash_stretches_a_limit(
     tool: object, declared: object, known: float | None
 ) -> None:
     assert bash_timeout_ms(tool, declared) == known
-
-
-def test_a_message_is_held_back_longer_each_time_and_then_given_up() -> None:
-    held = [backoff_s(tries) for tries in range(-1, MAX_TRIES + 2)]
-    ladder: list[int | None] = [BACKOFF_BASE_S * 2**tries for tries in range(MAX_TRIES)]
-    assert held == [BACKOFF_BASE_S, *ladder, None, None]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 
 from services.errors import NotFoundError, UnavailableError
 from services.models import SandboxId, Source
-from services.sources.fence import open_fenced
 from services.sources.protocol.observer import AsksToSignIn, Listens, NameFinder
 from services.sources.protocol.source import OpenSource
+from services.sources.registry import open_fenced
 
 INFO = Source("odd", "local", "odd", "")
 BOX = SandboxId("odd", "box")

@@ -8,9 +8,9 @@ import pytest
 
 from services.errors import UnavailableError
 from services.models import Source
-from services.sources.fence import open_later
 from services.sources.protocol.observer import Listens
 from services.sources.protocol.source import OpenSource
+from services.sources.registry import open_later
 
 INFO = Source("here", "local", "Here", "/world")
 

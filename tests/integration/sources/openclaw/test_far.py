@@ -17,9 +17,8 @@ from services.clock import SystemClock
 from services.config.sources import OpenClawTable
 from services.errors import UnavailableError
 from services.models import GatewayState, SandboxId, SandboxState, StepState
-from services.net.pins import pinned_context, read_fingerprint
-from services.sources.openclaw.carrier import GatewayAddress
-from services.sources.openclaw.devices import DeviceKeys
+from services.sources.openclaw.carrier import GatewayAddress, pinned_context, read_fingerprint
+from services.sources.openclaw.links import DeviceKeys
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.source import OpenSource
 from tests.support.http_peer import http_peer

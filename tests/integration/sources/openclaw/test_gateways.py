@@ -23,7 +23,7 @@ from services.errors import UnavailableError
 from services.models import Capability, Gateway, GatewayState, SandboxId, SandboxState
 from services.process.identity import ProcessId
 from services.sources.openclaw import watch as watching
-from services.sources.openclaw.agents import UNSEEN
+from services.sources.openclaw.rows import UNSEEN
 from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.observer import Listens
 from services.sources.protocol.verdict import VerdictKind

@@ -212,9 +212,12 @@ def test_what_is_ever_run_is_named_here(home: Path) -> None:
 
 
 def test_a_refusal_is_judged_by_its_code_and_not_by_its_words() -> None:
-    from services.agents.openclaw.refusals import explain
+    from services.agents.openclaw.connection import explain_refusal
     from services.agents.openclaw.wire import GatewayRefusal
 
     for code in ("AUTH_TOKEN_MISMATCH", "PROTOCOL_MISMATCH", "NOT_PAIRED", "UNAVAILABLE", "NEW"):
-        said = {explain(GatewayRefusal(code, words)) for words in ("", "pairing required", "token")}
+        said = {
+            explain_refusal(GatewayRefusal(code, words))
+            for words in ("", "pairing required", "token")
+        }
         assert len(said) == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.errors import NotFoundError, UnavailableError, WakedeckError
-from services.sources.pods import kube_entries, kubeconfig
+from services.sources.pods import kubeconfig
 from services.sources.pods.access import Access
 from tests.support import kits
 from tests.support.kubectl import kubectl
@@ -238,7 +238,7 @@ def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.Monk
     for name, text in (("ca.crt", f"# ours\n{PEM}"), ("namespace", "agents\n"), ("token", "t")):
         (tmp_path / name).write_text(text)
     env = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    ours = kube_entries.inside(env, "", tmp_path)
+    ours = kubeconfig.inside(env, "", tmp_path)
     assert ours.cluster.server == "https://[fd00::1]:6443" and ours.cluster.authority == PEM
     assert ours.namespace == "agents" and ours.identity.token_file == tmp_path / "token"
     with pytest.raises(NotFoundError):

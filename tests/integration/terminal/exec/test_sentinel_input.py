@@ -13,8 +13,7 @@ import pytest
 from services.terminal.exec import sentinel
 from services.terminal.exec.requests import ExecOutput, ExecRequest, collect_output
 from services.terminal.exec.runner import run_command
-from services.terminal.exec.sentinel import SentinelCommand
-from services.terminal.exec.sentinel_input import BASE64, OCTAL
+from services.terminal.exec.sentinel import BASE64, OCTAL, SentinelCommand
 from services.terminal.transport import keepalive
 from services.terminal.transport.pty_transport import PtyTransport
 from tests.support.debian import packages

@@ -13,8 +13,7 @@ from services.errors import ShellError
 from services.models import ShellState
 from services.terminal.exec.requests import ShellChoice
 from services.terminal.transport.base import Transport
-from services.terminal.transport.terminado_frames import TerminadoFraming
-from services.terminal.transport.ttyd_frames import TtydFraming
+from services.terminal.transport.server_frames import TerminadoFraming, TtydFraming
 from services.terminal.transport.websocket import WebSocketTransport
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.support import kits

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.agents.openclaw.connection import NO_SCOPE, explain_refusal
 from services.agents.openclaw.device import DeviceIdentity
 from services.agents.openclaw.evidence import ConnectionState
-from services.agents.openclaw.refusals import NO_SCOPE, explain
 from services.agents.openclaw.told import GatewayHealth, SavedConfig, Told
 from services.agents.openclaw.told_readers import take, take_session
 from services.agents.openclaw.wire import (
@@ -123,7 +123,7 @@ def test_refusals_as_they_were_recorded(
     assert isinstance(answer, GatewayAnswer)
     assert answer.refusal is not None
     assert answer.refusal.code == code
-    found, why, _ = explain(answer.refusal)
+    found, why, _ = explain_refusal(answer.refusal)
     assert found is state
     assert says in why
 
@@ -158,7 +158,7 @@ def test_refusals_as_they_were_recorded(
 def test_what_a_refusal_means(
     refusal: GatewayRefusal, state: ConnectionState, why: str, advice: str
 ) -> None:
-    found, said, told = explain(refusal)
+    found, said, told = explain_refusal(refusal)
     assert found is state
     assert why in said
     assert advice in told

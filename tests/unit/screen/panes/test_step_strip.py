@@ -35,11 +35,12 @@ from services.models import (
     Verb,
 )
 from services.text.signs import GATEWAYS, SANDBOXES, WORKING, Sign
+from tests.support.totals import totals_of
 from widgets.dialogs.help import help_text, matching
 from widgets.panes.binding_rows import KeyRow, KeySection
 from widgets.panes.detail_text import event_lines, facts_of, facts_text, record_json, record_text
 from widgets.panes.footer import footer_line
-from widgets.panes.header import HeaderState, header_line, totals_from, totals_of
+from widgets.panes.header import HeaderState, header_line, totals_from
 from widgets.panes.repair_words import outcome_lines, progress_words, step_words, strip_lines
 from widgets.panes.shell_tabs import ShellTab, tab_line
 from widgets.panes.shells import ending_line

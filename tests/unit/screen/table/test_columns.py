@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widgets.panes import events, gateways, queue_rows, sandboxes
-from widgets.table.column_needs import KEPT_S, ColumnNeeds
 from widgets.table.columns import Cell, Column, fit, lend
+from widgets.table.row_painter import KEPT_S, ColumnNeeds
 
 
 def column(name: str, width: int, least: int = 0, priority: int = 0, flex: int = 0) -> Column[str]:

@@ -17,8 +17,8 @@ from services.sources.nanoclaw.coordination import (
     read,
     session_facts,
 )
-from services.sources.nanoclaw.task_details import LINES, last_result
-from services.sources.nanoclaw.task_details import host_facts as task_facts
+from services.sources.nanoclaw.tasks import LINES, last_result
+from services.sources.nanoclaw.tasks import host_facts as task_facts
 from services.text.format import clock_time
 
 NOW = 1_795_194_300.0

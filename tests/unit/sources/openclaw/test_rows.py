@@ -40,9 +40,19 @@ from services.agents.openclaw.told import (
     Told,
 )
 from services.models import Activity, Capability, GatewayState, OutLabel, Sandbox, SandboxState
-from services.sources.openclaw import agents
-from services.sources.openclaw.agents import RECENT_S, dollars, to_sandboxes
-from services.sources.openclaw.rows import to_rows, to_verdict
+from services.sources.openclaw.rows import (
+    APPROVALS,
+    ASKED,
+    NO_WAKE,
+    NOT_ASKED,
+    RECENT_S,
+    UNHEARD,
+    UNSEEN,
+    dollars,
+    to_rows,
+    to_sandboxes,
+    to_verdict,
+)
 from services.sources.openclaw.work import full_text, inbound, outbound, to_queue, unknown_words
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import clock_time
@@ -117,15 +127,15 @@ TWO = Told(agents=(MAIN, SIDE), default_agent="main", sessions=(CHAT,), tasks=()
         (heard(TWO), DOWN, "home:side", SandboxState.DOWN, "It has stopped."),
         (heard(TWO), DOWN, "home:main:chat", SandboxState.DOWN, "It has stopped."),
         (heard(), READY, "home", SandboxState.READY, ""),
-        (heard(TWO, ConnectionState.OFF), READY, "home", SandboxState.READY, agents.UNSEEN),
-        (heard(None, ConnectionState.OFF), READY, "home", SandboxState.READY, agents.UNSEEN),
-        (heard(TWO, ConnectionState.CONNECTING), READY, "home", SandboxState.READY, agents.ASKED),
+        (heard(TWO, ConnectionState.OFF), READY, "home", SandboxState.READY, UNSEEN),
+        (heard(None, ConnectionState.OFF), READY, "home", SandboxState.READY, UNSEEN),
+        (heard(TWO, ConnectionState.CONNECTING), READY, "home", SandboxState.READY, ASKED),
         (
             heard(TWO, ConnectionState.LOST, problem="It hung up."),
             READY,
             "home",
             SandboxState.READY,
-            agents.UNHEARD.format("It hung up."),
+            UNHEARD.format("It hung up."),
         ),
         (heard(TWO, ConnectionState.LOST), DOWN, "home", SandboxState.DOWN, "It has stopped."),
     ],
@@ -226,7 +236,7 @@ def test_failed_jobs_come_first_and_the_rest_is_counted() -> None:
 @pytest.mark.parametrize(
     ("seen", "name", "said"),
     [
-        (heard(None, ConnectionState.OFF), "channels", agents.NOT_ASKED),
+        (heard(None, ConnectionState.OFF), "channels", NOT_ASKED),
         (heard(None, ConnectionState.OFF), "connection", None),
         (heard(TWO, ConnectionState.OFF), "channels", None),
         (heard(TWO, ConnectionState.OFF), "connection", "not made"),
@@ -242,7 +252,7 @@ def test_failed_jobs_come_first_and_the_rest_is_counted() -> None:
             "1 (1 of the last day), more there",
         ),
         (heard(replace(TWO, sessions=(replace(CHAT, model="opus"),))), "used", "opus in 1"),
-        (heard(TWO), "waiting approvals", agents.APPROVALS),
+        (heard(TWO), "waiting approvals", APPROVALS),
     ],
 )
 def test_what_is_known_of_the_default_agent(
@@ -258,7 +268,7 @@ def test_what_is_known_of_the_default_agent(
 def test_a_far_gateway_is_woken_where_it_runs() -> None:
     near, far = (sandboxes(replace(heard(TWO), remote=remote))["home"] for remote in (False, True))
     assert near.unavailable == ()
-    assert far.unavailable == ((Capability.WAKE, agents.NO_WAKE),)
+    assert far.unavailable == ((Capability.WAKE, NO_WAKE),)
     asleep = replace(DOWN, agent=SandboxState.ASLEEP, advice="Start it.")
     row = sandboxes(heard(TWO), asleep)["home"]
     assert row.asleep_by_design and not near.asleep_by_design

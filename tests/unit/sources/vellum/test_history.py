@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.process.identity import ProcessId
-from services.sources.vellum import start_log
+from services.sources.vellum import probes
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.history import StartHistory, crash_looping
 from services.sources.vellum.http_probe import HttpOutcome, HttpReply
@@ -108,7 +108,7 @@ async def test_one_process_has_to_answer_for_a_while(clock: FakeClock) -> None:
 
 def test_the_last_line_is_that_of_this_start_and_harmless(tmp_path: Path) -> None:
     path = tmp_path / "start.log"
-    assert start_log.last_line(path, 1_700_000_000.0) == ""
+    assert probes.last_log_line(path, 1_700_000_000.0) == ""
     path.write_text(
         "2023-11-14T21:00:00.000Z [gateway] of an earlier start\n"
         "2023-11-14T22:13:21.000Z [gateway] listening\x1b[31m\n"
@@ -117,6 +117,6 @@ def test_the_last_line_is_that_of_this_start_and_harmless(tmp_path: Path) -> Non
         "2023-11-14T23:00:00.000Z [gateway] of a later start\n"
         "nonsense [gateway] undated\n"
     )
-    said = start_log.last_line(path, 1_700_000_000.0)
+    said = probes.last_log_line(path, 1_700_000_000.0)
     assert said.startswith("boom x")
     assert len(said) <= 160

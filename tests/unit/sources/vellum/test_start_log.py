@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sources.vellum.start_log import _instant
+from services.sources.vellum.probes import _instant
 
 
 def test_an_instant_without_a_zone_is_universal_time() -> None:

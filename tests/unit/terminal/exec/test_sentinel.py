@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from services.errors import RefusedError
 from services.terminal.exec import sentinel
 from services.terminal.exec.sentinel import (
+    BASE64,
     MAX_COMMAND_BYTES,
+    OCTAL,
+    InputCoding,
     SentinelParser,
     sentinel_script,
 )
-from services.terminal.exec.sentinel_input import BASE64, OCTAL, InputCoding
 from tests.support.shells import undecoded
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from services.models import ShellState
 from services.terminal.transport.framing import Finished, Framing, Malformed, Output
 from services.terminal.transport.json_frames import PIECE_BYTES
-from services.terminal.transport.terminado_frames import TerminadoFraming
-from services.terminal.transport.ttyd_frames import TtydFraming
+from services.terminal.transport.server_frames import TerminadoFraming, TtydFraming
 
 
 def test_terminado_says_sizes_rows_first_and_within_bounds() -> None:

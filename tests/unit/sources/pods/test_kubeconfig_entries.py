@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.errors import UnavailableError
-from services.sources.pods.kube_entries import cluster_of, identity_of, inside
+from services.sources.pods.kubeconfig import cluster_of, identity_of, inside
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
 OTHER = PEM.replace("AAAA", "BBBB")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.config.view_state import (
+from tui.panel.view_state import (
     MOST_BYTES,
     PaneViewState,
     ViewState,
