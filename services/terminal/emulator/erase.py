@@ -81,10 +81,11 @@ def erase_cells(screen: Screen, row: Row, start: int, end: int, spared: Protecti
     """Blank cells, but for those with this protection."""
     blank, columns = screen.cursor.attribute.blank, screen.columns
     screen.cost += end - start + ROW_COST
-    found: list[Attribute] = []
-    if screen.protected:
-        screen.cost += columns
-        found = list(row.known_attributes)
+    if not screen.protected:
+        row.erase(start, end, blank)
+        return
+    screen.cost += columns
+    found: list[Attribute] = list(row.known_attributes)
     kept = {id(each) for each in found if each.protection == spared}
     if not kept:
         row.erase(start, end, blank)

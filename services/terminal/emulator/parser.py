@@ -1,4 +1,4 @@
-"""Escape sequence parser: whole sequences by table, broken ones by a state machine.
+"""Escape sequence parser: whole sequences by table, broken ones by the state machine.
 
 A `pyte.ByteStream` for its decoding; its character loop and its events are replaced
 (upstream/terminal: What pyte lacks). Whatever the pieces bytes arrive in, the effect is the same.
@@ -6,11 +6,8 @@ A `pyte.ByteStream` for its decoding; its character loop and its events are repl
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Generator, Iterator
-from operator import length_hint
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pyte
 
@@ -24,18 +21,18 @@ from services.terminal.emulator.dispatch import (
     STYLE,
     UNKNOWN,
     begins,
-    perform,
 )
-from services.terminal.emulator.print import draw, write
-from services.terminal.emulator.print_cached import pieces_of, print_text
+from services.terminal.emulator.machine import SequenceMachine
+from services.terminal.emulator.print import write
+from services.terminal.emulator.print_cached import (
+    LONGEST_PRINTED,
+    pieces_of,
+    print_text,
+    print_wrapped,
+)
 from services.terminal.emulator.row import LONGEST_LOG
 from services.terminal.emulator.screen import Screen
-from services.terminal.emulator.sequences import ESC, SEQUENCE
-
-_ENDED: Final = re.compile(r"\](?:R|P[0-9A-Fa-f]{7}|[^\x07\x18\x1a]*\x07)")
-"""A string that ends in its own piece."""
-_OPEN: Final = re.compile(r"\][^\x07\x18\x1a]*|[PX^_][^\x18\x1a]*")
-_STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
+from services.terminal.emulator.sequences import ESC
 
 _SHORT: Final = 32
 """Longer pieces seldom come again."""
@@ -44,21 +41,19 @@ _BEFORE_FINAL: Final = frozenset("[0123456789;:")
 """What may stand before the final of SGR: most of what is not SGR is told by it."""
 _SEQUENCE_COST: Final = 160
 """What a sequence costs besides the cells it changes, in cells."""
-_CHARACTER_COST: Final = 32
-"""What a character of a sequence that arrives in pieces costs, in cells."""
-_GROUND, _ESCAPE, _CONTROL, _STRING, _STRING_ESCAPE = range(5)
+_CLOSER, _LINES = -1, -2
+"""Instead of the width of a text: it takes a closer look; a text, a newline and a text."""
 
 
 class SequenceParser(pyte.ByteStream):
     """Parses bytes and drives a screen."""
 
     def __init__(self, screen: Screen) -> None:
-        self._state = _GROUND
         self.screen = screen
+        self._machine = SequenceMachine(screen)
         self.unparsed = ""
         """What was taken and not parsed yet."""
         super().__init__()
-        self._initialize_parser()
 
     def feed(self, data: bytes, cells: int | None = None) -> None:  # type: ignore[override]
         """Take bytes, cut anywhere; never raises.
@@ -77,8 +72,8 @@ class SequenceParser(pyte.ByteStream):
             text, self.unparsed = self.unparsed + text, ""
         if screen.adrift and not screen.cursor.pending:
             screen.update_flags()
-        if self._state != _GROUND:
-            text = text[self._resume(text, 0) :]
+        if self._machine.busy:
+            text = text[self._machine.resume(text, 0) :]
             if screen.cost > screen.cost_limit:
                 self.unparsed = text
                 return
@@ -110,11 +105,13 @@ class SequenceParser(pyte.ByteStream):
         """
         screen = self.screen
         memo, cursor = screen.memo, screen.cursor
-        learning = memo.learns(len(pieces))
+        learning, learnt = memo.learns(len(pieces)), STYLE
         meanings, positions = memo.meanings, memo.positions
         apply_sgr = screen.attributes.apply_sgr
         columns = screen.columns
+        scroll = screen.scroll_line
         rows, x, y, attribute = screen.rows, cursor.x, cursor.y, cursor.attribute
+        bottom, lowest = screen.margins.bottom, screen.lines - 1
         fast = screen.fast
         plain, protected = screen.plain, screen.protected
         if fast and cursor.pending:
@@ -132,12 +129,17 @@ class SequenceParser(pyte.ByteStream):
                     kind, first, second, text, width = meaning
                 else:
                     # A regular expression would find any sequence, and costs as much as the rest.
-                    first, mark, text = piece.partition("m")
-                    reached = transitions.get(first) if mark else None
-                    learnt = STYLE
-                    if reached is None and mark and first[-1:] in _BEFORE_FINAL:
-                        reached = apply_sgr(attribute, first)
-                        learnt = UNKNOWN
+                    reached = place = None
+                    if learnt == PLACE:
+                        first, mark, text = piece.partition("H")
+                        place = positions.get(first) if mark else None
+                    if place is None:
+                        first, mark, text = piece.partition("m")
+                        reached = transitions.get(first) if mark else None
+                        learnt = STYLE
+                        if reached is None and mark and first[-1:] in _BEFORE_FINAL:
+                            reached = apply_sgr(attribute, first)
+                            learnt = UNKNOWN
                     if reached is not None:
                         attribute = reached
                         transitions = reached.transitions
@@ -148,21 +150,32 @@ class SequenceParser(pyte.ByteStream):
                             learnt = UNKNOWN
                         kind = NOTHING
                     else:
-                        sequence, mark, text = piece.partition("H")
-                        place = positions.get(sequence)
-                        if mark and place is not None:
+                        if place is None:
+                            sequence, mark, text = piece.partition("H")
+                            place = positions.get(sequence) if mark else None
+                        if place is not None:
                             kind = PLACE
                             first, second = place
                         else:
                             kind, first, second, text = begins(screen, piece)
                         learnt = kind
-                    printable = (ascii_only or text.isascii()) and text.isprintable()
-                    width = len(text) if printable else -1
+                    width = _CLOSER
+                    if ascii_only or text.isascii():
+                        if text.isprintable():
+                            width = len(text)
+                        else:
+                            parts = text.partition("\r\n")
+                            if (
+                                parts[0].isprintable()
+                                and parts[2].isprintable()
+                                and len(text) <= LONGEST_PRINTED
+                            ):
+                                text = parts
+                                width = _LINES
+                            elif learning:
+                                text = pieces_of(text) or text
                     if learning and learnt != UNKNOWN and len(piece) <= _SHORT:
-                        kept = text
-                        if not printable and (ascii_only or text.isascii()):
-                            kept = pieces_of(text) or text
-                        learning = memo.learn(piece, (learnt, first, second, kept, width))
+                        learning = memo.learn(piece, (learnt, first, second, text, width))
             else:
                 kind, text, width = UNKNOWN, "", 0
             if kind == NOTHING:
@@ -179,7 +192,10 @@ class SequenceParser(pyte.ByteStream):
                 if x == columns:
                     x -= 1
                 row = rows[y]
-                if x != row.length or not attribute.plain:
+                if row.length < 0 < x and not row.wide:
+                    row.log += x, " " * (columns - x), attribute.blank
+                    row.clean = 0
+                elif x != row.length or not attribute.plain:
                     row.erase(x, columns, attribute.blank)
                 row.wrapped = False
             else:
@@ -202,8 +218,8 @@ class SequenceParser(pyte.ByteStream):
                     if kind == GENERAL:
                         first(screen, *second)
                     else:
-                        text = self._obey(piece, pieces, each)
-                        width = -1
+                        text = self._machine.obey(piece, pieces, each)
+                        width = _CLOSER
                     screen.cost += _SEQUENCE_COST
                     if screen.adrift and not screen.cursor.pending:
                         screen.update_flags()
@@ -211,7 +227,8 @@ class SequenceParser(pyte.ByteStream):
                     x, y = cursor.x, cursor.y
                     fast = screen.fast
                     if not fast:
-                        width = -1
+                        width = _CLOSER
+                    bottom = screen.margins.bottom
                     protected = screen.protected
                     if fast and cursor.pending:
                         x = columns
@@ -230,20 +247,49 @@ class SequenceParser(pyte.ByteStream):
                     if x == length:
                         row.spans += text, attribute
                         row.length = end
+                    elif length < 0 and not row.wide:
+                        row.log += x, text, attribute
                     elif x > length >= 0:
                         row.spans += " " * (x - length), plain, text, attribute
                         row.length = end
                     elif row.wide:
                         row.write(x, text, attribute)
-                    elif length >= 0:
+                    else:
                         row.log = [x, text, attribute]
                         row.length = -1
-                    else:
-                        row.log += x, text, attribute
                     row.clean = 0
                     x = end
                     last = text
                     continue
+            if width == _LINES:
+                head, _, text = text
+                cursor.attribute = attribute
+                if head:
+                    end = x + len(head)
+                    row = rows[y]
+                    if x == row.length and end <= columns:
+                        row.spans += head, attribute
+                        row.length = end
+                        row.clean = 0
+                    else:
+                        x, y = print_wrapped(screen, head, x, y)
+                    last = head
+                if y == bottom:
+                    scroll()
+                elif y < lowest:
+                    y += 1
+                x = 0
+                if text:
+                    x = len(text)
+                    row = rows[y]
+                    if not row.length and x <= columns:
+                        row.spans += text, attribute
+                        row.length = x
+                        row.clean = 0
+                    else:
+                        x, y = print_wrapped(screen, text, 0, y)
+                    last = text
+                continue
             if not text:
                 continue
             if last:
@@ -267,7 +313,7 @@ class SequenceParser(pyte.ByteStream):
                     return
             if screen.adrift and not screen.cursor.pending:
                 screen.update_flags()
-            rows, cursor = screen.rows, screen.cursor
+            rows, cursor, bottom = screen.rows, screen.cursor, screen.margins.bottom
             x, y = cursor.x, cursor.y
             fast = screen.fast
             if fast and cursor.pending:
@@ -283,117 +329,3 @@ class SequenceParser(pyte.ByteStream):
             cursor.x = x
         if last:
             screen.last = last
-
-    def _obey(self, piece: str, pieces: list[str], each: Iterator[str]) -> str:
-        """Obey a sequence that is not worth remembering; the text after it.
-
-        A string may end in the next piece, and a broken sequence anywhere.
-        """
-        screen = self.screen
-        match = SEQUENCE.match(piece) or _ENDED.match(piece)
-        if match is not None:
-            perform(screen, match[0])
-            return piece[match.end() :]
-        at = len(pieces) - length_hint(each)
-        if at < len(pieces) and pieces[at][:1] == "\\" and _OPEN.fullmatch(piece):
-            perform(screen, f"{piece}{ESC}\\")
-            return next(each)[1:]
-        while True:
-            self._send(ESC)
-            done = self._resume(piece, 0)
-            if self._state == _GROUND or screen.cost > screen.cost_limit:
-                return piece[done:]
-            following = next(each, None)
-            if following is None:
-                return ""
-            piece = following
-
-    def _resume(self, text: str, at: int) -> int:
-        """Carry on inside a sequence; the place at which it has ended, or the limit was met."""
-        size = len(text)
-        screen = self.screen
-        while at < size and self._state != _GROUND and screen.cost <= screen.cost_limit:
-            if self._state == _STRING and self._length > 10:
-                match = _STRING_END.search(text, at)
-                end = max(match.start() if match else size, at + 1)
-                self._send(text[at:end])
-                at = end
-            else:
-                screen.cost += _CHARACTER_COST
-                self._send(text[at])
-                at += 1
-        return at
-
-    def _send(self, run: str) -> None:
-        assert self._parser is not None
-        self._state = cast(int, self._parser.send(run))
-
-    def _initialize_parser(self) -> None:
-        self._parser = cast(Any, self._machine())
-        self._length = 0
-        self._state = cast(int, next(self._parser))
-
-    def _machine(self) -> Generator[int, str, None]:  # noqa: PLR0912
-        """ECMA-48 one character at a time; runs are sent whole inside strings.
-
-        Controls inside a control sequence are obeyed at once; CAN and SUB end anything; an escape
-        begins anew; what is too long or malformed is swallowed to its end.
-        """
-        screen = self.screen
-        state = _GROUND
-        pieces: list[str] = []
-        while True:
-            run = yield state
-            if state == _STRING:
-                if run == ESC:
-                    state = _STRING_ESCAPE
-                elif run in ("\x18", "\x1a"):
-                    state = _GROUND
-                elif run == "\x07" and pieces[0] == "\x1b]":
-                    state = self._finish(pieces, run)
-                else:
-                    self._collect(pieces, run, sequences.LONGEST_STRING)
-                    if self._length <= 10 and sequences.is_linux(pieces):
-                        state = self._finish(pieces, "")
-                continue
-            if state == _STRING_ESCAPE:
-                if run == "\\":
-                    state = self._finish(pieces, "\x1b\\")
-                    continue
-                state = _ESCAPE
-                pieces = [ESC]
-                self._length = 1
-            if run == ESC:
-                state = _ESCAPE
-                pieces = [ESC]
-                self._length = 1
-            elif run in ("\x18", "\x1a"):
-                state = _GROUND
-            elif run < " ":
-                screen.control(run)
-            elif run == "\x7f":
-                pass
-            elif run > "\x7f":
-                state = _GROUND
-                draw(screen, run)
-            elif state == _ESCAPE and len(pieces) == 1 and run in "[]PX^_":
-                pieces = [ESC + run]
-                self._length = 2
-                state = _CONTROL if run == "[" else _STRING
-            elif (state == _ESCAPE and run < "0") or (state == _CONTROL and run < "@"):
-                self._collect(pieces, run, sequences.LONGEST)
-            else:
-                state = self._finish(pieces, run)
-
-    def _collect(self, pieces: list[str], run: str, most: int) -> None:
-        self._length += len(run)
-        if self._length <= most + 4:
-            pieces.append(run)
-
-    def _finish(self, pieces: list[str], end: str) -> int:
-        sequence = "".join(pieces) + end
-        string = sequence[1] in "]PX^_"
-        if self._length <= (sequences.LONGEST_STRING if string else sequences.LONGEST) + 4:
-            perform(self.screen, sequence[1:])
-        self._length = 0
-        return _GROUND

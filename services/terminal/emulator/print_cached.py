@@ -11,7 +11,7 @@ from services.terminal.emulator.styles import Attribute
 from services.terminal.emulator.widths import INVISIBLE, JOINS_LEFT, WIDE_SPACER
 
 _SHORT: Final = 100
-_LONGEST: Final = 200
+LONGEST_PRINTED: Final = 200
 """Longer texts are printed by lines."""
 _UNCOMMON: Final = re.compile(r"[^\b\t\n\x0b\x0c\r -~]")
 
@@ -26,7 +26,7 @@ def print_text(  # noqa: PLR0912
     """
     if isinstance(text, tuple):
         pieces = text
-    elif len(text) > _LONGEST:
+    elif len(text) > LONGEST_PRINTED:
         return None
     elif not text.isascii():
         return _print_cells(screen, text, x, y, attribute)
@@ -49,16 +49,8 @@ def print_text(  # noqa: PLR0912
                 row.clean = 0
                 screen.last = piece
                 continue
-            rest = piece
-            while x + len(rest) > columns:
-                if x < columns:
-                    rows[y].write(x, rest[: columns - x], attribute)
-                    rest = rest[columns - x :]
-                rows[y].wrapped = True
-                x, y = 0, _below(screen, y)
-            rows[y].write(x, rest, attribute)
-            x += len(rest)
-            screen.last = rest
+            x, y = print_wrapped(screen, piece, x, y)
+            screen.last = piece
         elif piece == "\r\n":
             if y == bottom:
                 scroll()
@@ -74,6 +66,19 @@ def print_text(  # noqa: PLR0912
         elif x < columns:
             x = min((stop for stop in screen.tabs.stops if stop > x), default=columns - 1)
     return x, y
+
+
+def print_wrapped(screen: Screen, text: str, x: int, y: int) -> tuple[int, int]:
+    """Print ASCII that may pass the right edge, in the cursor's style; where the cursor is then."""
+    columns, attribute = screen.columns, screen.cursor.attribute
+    while x + len(text) > columns:
+        if x < columns:
+            screen.rows[y].write(x, text[: columns - x], attribute)
+            text = text[columns - x :]
+        screen.rows[y].wrapped = True
+        x, y = 0, _below(screen, y)
+    screen.rows[y].write(x, text, attribute)
+    return x + len(text), y
 
 
 def _below(screen: Screen, y: int) -> int:
@@ -100,7 +105,7 @@ def _print_cells(
 
 def pieces_of(text: str) -> tuple[str, ...]:
     """ASCII as texts and controls; empty where it is long, or a control is uncommon."""
-    if len(text) > _LONGEST or _UNCOMMON.search(text):
+    if len(text) > LONGEST_PRINTED or _UNCOMMON.search(text):
         return ()
     return tuple(TOKENS.findall(text))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-from operator import is_
+from collections.abc import Callable
+from itertools import chain, islice
+from operator import is_not
+from typing import Final
 
 from services.terminal.emulator.erase import erase_cells
 from services.terminal.emulator.row import Row
@@ -13,6 +15,9 @@ from services.terminal.emulator.state import ROW_COST
 from services.terminal.emulator.styles import Attribute, Protection
 from services.terminal.emulator.widths import WIDE_SPACER
 
+_FEW: Final = 8
+"""Changes of style in a row up to which its spans are dealt with sooner than its cells."""
+_SPAN_COST: Final = 8
 Area = tuple[int, int, int, int]
 """Top, left, bottom and right, from 0; the last two are one past the end."""
 
@@ -128,24 +133,61 @@ def _restyle(screen: Screen, given: tuple[int, ...], *, toggle: bool) -> None:
         return
     change = attribute_change(list(given[4:]) or [0], toggle=toggle)
     changed: dict[int, Attribute] = {}
+    before: dict[int, Attribute] = {}  # Held, so that no other attribute gets their ids.
+
+    def restyled(attribute: Attribute) -> Attribute:
+        if id(attribute) not in changed:
+            before[id(attribute)] = attribute
+            found = screen.attributes.of(change(attribute.packed), attribute.link)
+            changed[id(attribute)] = found
+        return changed[id(attribute)]
+
     y0, x0, y1, x1 = area
     stream = screen.attribute_extent != 2
     for y in range(y0, y1):
-        row = screen.grid(y)
+        row = screen.rows[y]
         start = 0 if stream and y > y0 else x0
         end = screen.columns if stream and y < y1 - 1 else x1
         screen.cost += end - start
-        before = row.attributes[start:end]
-        if all(map(is_, before, repeat(before[0]))):
-            one = screen.attributes.of(change(before[0].packed), before[0].link)
-            row.attributes[start:end] = [one] * len(before)
+        row.settle()
+        if row.cells is not None:
+            steps = islice(row.attributes, 1, None)
+            if sum(map(is_not, row.attributes, steps)) < _FEW:
+                row.spans = [*chain.from_iterable(row.pieces())]
+                row.cells, row.length = None, screen.columns
+        elif len(row.spans) > 2 * _FEW:
+            row.to_grid()
+        if row.cells is None:
+            _restyle_spans(screen, row, start, end, restyled)
         else:
-            ids = list(map(id, before))
-            for each in dict(zip(ids, before, strict=True)).values():
-                if id(each) not in changed:
-                    changed[id(each)] = screen.attributes.of(change(each.packed), each.link)
+            styles = row.attributes[start:end]
+            ids = list(map(id, styles))
+            for each in dict(zip(ids, styles, strict=True)).values():
+                restyled(each)
             row.attributes[start:end] = map(changed.__getitem__, ids)
         row.clean = 0
+
+
+def _restyle_spans(
+    screen: Screen, row: Row, start: int, end: int, restyled: Callable[[Attribute], Attribute]
+) -> None:
+    """Give cells of a row that is spans other attributes; it stays spans."""
+    spans, at = row.spans, 0
+    screen.cost += _SPAN_COST * len(spans)
+    if row.length < end:
+        spans += " " * (end - row.length), screen.plain
+        row.length = end
+    row.spans = []
+    for text, attribute in zip(spans[::2], spans[1::2], strict=True):
+        first, last = max(start - at, 0), end - at
+        at += len(text)
+        for part, style in (
+            (text[:first], attribute),
+            (text[first : max(last, first)], restyled(attribute)),
+            (text[max(last, first) :], attribute),
+        ):
+            if part:
+                row.spans += part, style
 
 
 def report_checksum(screen: Screen, *given: int) -> None:

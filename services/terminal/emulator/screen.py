@@ -203,23 +203,25 @@ class Screen:
 
     def scroll_line(self) -> None:
         """Move the region up by one line, between no side margins."""
-        margins = self.margins
-        row = self.rows.pop(margins.top)
+        margins, rows = self.margins, self.rows
+        row = rows.pop(margins.top)
+        grid = row.length < 0
         if margins.top == 0 and not self.on_alternate:
-            if row.length < 0:
+            if grid:
                 self.cost += self.columns
             self.history.add(row)
         if self.cursor.attribute.plain:
             # The line that went comes back as the new one, at half the cost of another object.
             row.spans = []
             row.length = row.clean = 0
-            row.log = NO_LOG
-            row.cells = None
             row.wide = row.wrapped = False
             row.marks = ()
+            if grid:
+                row.log = NO_LOG
+                row.cells = None
         else:
             row = self.blank_row()
-        self.rows.insert(margins.bottom, row)
+        rows.insert(margins.bottom, row)
 
     def scroll_down(self, count: int) -> None:
         """Move the region down; lines leave by its bottom."""

@@ -87,8 +87,10 @@ class Scrollback:
         if len(entries) == self._limit:
             self.base += 1
         spans = row.spans
-        if row.length < 0 or len(spans) == 2:
+        if row.length < 0:
             entries.append(freeze(row))
+        elif len(spans) == 2 and spans[1].plain and not row.wrapped:
+            entries.append(spans[0])
         elif spans or row.wrapped:
             entries.append((row.wrapped, tuple(spans)))
         else:

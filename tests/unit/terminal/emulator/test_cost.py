@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.terminal.emulator import Emulator
+from services.terminal.emulator import Emulator, rectangles
 from services.terminal.emulator.dispatch import CONTROL_SEQUENCES, CONTROLS, ESCAPES
 from tests.support.reference_terminal import ReferenceTerminal
 from tests.support.terminal_compare import difference, emulator_state, reference_state
@@ -110,3 +110,29 @@ def test_any_limit_and_any_cut_draw_the_same(parts: list[str], limit: int, cut: 
     while sliced.unparsed:
         sliced.feed(b"", limit)
     assert not difference(emulator_state(whole), emulator_state(sliced))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_areas_change_style_by_runs_as_they_do_by_cells(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    sent = "".join(
+        chance.choice(
+            (
+                f"{C}{chance.randint(1, 6)};{chance.randint(1, 18)}H漢x",
+                f"{C}{chance.choice((1, 4, 31))}m",
+                f"{C}{chance.randint(1, 6)};{chance.randint(1, 9)}Hword{C}K",
+                f"{C}{chance.randint(0, 2)}*x",
+                f"{C}{chance.randint(1, 3)};{chance.randint(1, 9)};{chance.randint(3, 6)};"
+                f"{chance.randint(9, 20)};{chance.choice((1, 4, 7))}${chance.choice('rt')}",
+            )
+        )
+        for _ in range(60)
+    ).encode()
+    runs, cells = Emulator(20, 6), Emulator(20, 6)
+    runs.feed(sent)
+    monkeypatch.setattr(rectangles, "_FEW", -1)
+    cells.feed(sent)
+    assert not difference(emulator_state(runs), emulator_state(cells)), sent
+    assert any(style.reverse or style.bold for row in runs.rows for _, style in row.runs)
