@@ -6,11 +6,10 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
@@ -32,8 +31,7 @@ _DETACH_KEYS = b"\x10\x11"
 """Ctrl-P Ctrl-Q: leaves an agent running (upstream/openshell: Shells)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenShell:
+class OpenShell(NamedTuple):
     """One shell on the screen."""
 
     session: ShellSession

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -36,8 +36,7 @@ from widgets.text.styled_text import joined, styled
 _NOTHING = "no sandbox is selected"
 
 
-@dataclass(frozen=True, slots=True)
-class RepairKeys:
+class RepairKeys(NamedTuple):
     """The keys as they read on the buttons; the bindings themselves live in the keymap."""
 
     wake: str = "w"

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import isnan
 from textwrap import wrap
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -66,8 +66,7 @@ RecordTable {
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RowState:
+class RowState(NamedTuple):
     """The state a table adds to a record: cursor, mark, hover, stale, flash, gone."""
 
     cursor: bool = False
