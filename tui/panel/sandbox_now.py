@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
 from services.logs.follower import LogFollower
-from services.logs.reader import LogRecord
 from services.models import Capability, Sandbox, SandboxId
 from services.text.sanitize import end_sentence
 from tui.context import Context
 from widgets.panes.sandbox_now import NowState, SandboxNow
+
+if TYPE_CHECKING:
+    from services.logs.reader import LogRecord
 
 REST_S = 0.6
 """A sandbox is selected for so long before its log is opened: the cursor may only be passing."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from services.models import SandboxId, ShellState
-from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import sanitize
 from tui.context import Context
 from tui.panel.layout import Pane
 from tui.panel.pane_focus import PaneScreen
 from tui.panel.sandbox_now import NowFeed
 from tui.panel.shells import OpenShell
-from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.shells import ShellPane
 from widgets.terminal.messages import (
     BellRang,
@@ -29,6 +27,7 @@ from widgets.terminal.messages import (
 )
 
 if TYPE_CHECKING:
+    from services.terminal.exec.requests import ShellChoice
     from widgets.terminal.view import TerminalView
 
 
@@ -70,6 +69,8 @@ class ShellController(ShellPane):
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
     ) -> None:
         """A new shell in front, with the keyboard unless it came back by itself."""
+        from services.terminal.exec.requests import ShellChoice
+
         opened = self.context.actions.shell(sandbox, choice or ShellChoice())
         if opened is not None:
             pane = self._panes.focused_pane
@@ -169,6 +170,8 @@ class ShellController(ShellPane):
         opened = self.context.shells.find(event.view.id or "")
         if opened is None:
             return
+
+        from widgets.dialogs.confirm import ConfirmDialog
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
-from services.terminal.exec.requests import AGENT, ShellChoice
 
 if TYPE_CHECKING:
     from services.terminal.emulator import Emulator
+    from services.terminal.exec.requests import ShellChoice
     from services.terminal.session.recording import SessionRecorder
     from services.terminal.session.scheduler import ParseScheduler
     from services.terminal.session.session import ShellSession
@@ -79,6 +79,7 @@ class Shells:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
         # Loaded with the first shell: the first frame needs none of it.
         from services.terminal.emulator import Emulator
+        from services.terminal.exec.requests import AGENT, ShellChoice
         from services.terminal.session.scheduler import ParseScheduler
         from services.terminal.session.session import ShellSession
         from widgets.terminal.view import TerminalView
