@@ -63,7 +63,7 @@ class ActionButton(Static, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "press", "Press button", show=False),
+        Binding("enter", "press", "Press button", id="repair.press", show=False),
     ]
 
     make_message: Callable[[], Message] | None = None
