@@ -23,7 +23,6 @@ from services.clock import Clock
 from services.config.settings import Settings
 from services.models import Attempt, Event, QueueSnapshot, SandboxId, Shell, Verb
 from services.sources.protocol.source import OpenSource
-from services.terminal.exec.requests import ShellChoice
 from tui.context import Context
 from tui.dashboard import Dashboard
 from tui.engine import Engine
@@ -44,11 +43,13 @@ from tui.panel.key_labels import PLACES, KeyLabels, on_dashboard, rebindable
 from tui.panel.leaving import leave_on_signals
 from tui.panel.quitting import Quitting
 from tui.panel.shells import Shells, preload
+from tui.panel.stylesheet import KeptStylesheet
 from tui.panel.view_state import WRITE_S, ViewStateStore
 from widgets.panes.binding_rows import key_sections
 from widgets.panes.header import HeaderState
 
 if TYPE_CHECKING:
+    from services.terminal.exec.requests import ShellChoice
     from widgets.panes.details import DetailPane
 
 CLOSE_S = 8.0
@@ -102,6 +103,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         """
         # Without colours the styles for a terminal of few colours tell things apart.
         super().__init__(ansi_color=True if themes.no_color(os.environ) else None)
+        self.stylesheet = KeptStylesheet(variables=self.theme_variables)
         self.settings = settings
         self.clock = clock
         self._state = state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.clock import Clock
 from services.config.settings import Settings
@@ -24,8 +24,7 @@ from tui.panel.view_state import ViewStateStore
 from widgets.panes.header import HeaderState
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """Built once by the app; no screen needs to know the app's type."""
 
     settings: Settings

@@ -181,7 +181,7 @@ class Board:
             behind = self._sandboxes.of(one) if isinstance(one, str) else self._own.behind((one,))
             keys |= {row.id: None for row in behind}
         rows = self.sandboxes
-        return replace(delta, sandboxes=tuple(rows[key] for key in keys))
+        return delta._replace(sandboxes=tuple(rows[key] for key in keys))
 
     def merge(
         self,
@@ -273,8 +273,7 @@ class Board:
     def _failed(self, failure: ProbeFailure) -> BoardDelta:
         source = failure.source
         known = self._links.get(source, SourceLink(source=source))
-        link = replace(
-            known,
+        link = known._replace(
             connected=False,
             failures=failure.failures,
             retry_at=failure.retry_at,
@@ -289,7 +288,7 @@ class Board:
             lost = link_event(failure.failed_at, source, text, "connected", "lost")
             events = (replace(lost, before_at=known.last_success_at),)
         delta = self._mark_stale(source, NEVER)
-        return replace(delta, link=link, events=events)
+        return delta._replace(link=link, events=events)
 
     def _observed(self, seen: Observation, latency_s: float | None, background: bool) -> BoardDelta:
         source, at = seen.source, seen.observed_at

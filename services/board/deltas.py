@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 from services.models import (
     Activity,
@@ -43,8 +43,7 @@ RANKS: dict[GatewayState | SandboxState, int] = {
 """Every state once. Sleep that nothing shows to be by design is trouble."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLink:
+class SourceLink(NamedTuple):
     """How the panel stands with one source."""
 
     source: str
@@ -60,8 +59,10 @@ class SourceLink:
     """When the first of the polls failed that have failed in a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoardDelta:
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+
+
+class BoardDelta(NamedTuple):
     """What changed on the board, and nothing else."""
 
     gateways: tuple[Gateway, ...] = ()
@@ -70,8 +71,8 @@ class BoardDelta:
     sandboxes_removed: tuple[SandboxId, ...] = ()
     link: SourceLink | None = None
     events: tuple[Event, ...] = ()
-    touched_gateways: Mapping[GatewayId, Gateway] = field(default_factory=dict)
-    touched_sandboxes: Mapping[SandboxId, Sandbox] = field(default_factory=dict)
+    touched_gateways: Mapping[GatewayId, Gateway] = _NONE
+    touched_sandboxes: Mapping[SandboxId, Sandbox] = _NONE
     """Rows of which only the age moved."""
     staleness: frozenset[str | GatewayId] = frozenset()
     """Sources and ways in that ceased to be current, or are again: `Board.staleness` differs."""
@@ -90,8 +91,7 @@ class BoardDelta:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """How many of what, for the header and for the exit code of `status`."""
 
     gateways: tuple[tuple[GatewayState, int], ...] = ()

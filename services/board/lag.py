@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TICK_S = 0.1
 """How often the loop is asked to come back."""
@@ -15,8 +16,7 @@ VOID_SHARE = 0.25
 """A look that was held up for more than this share of its limit proves nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoidLook:
+class VoidLook(NamedTuple):
     """A look that this process itself held up: nothing may be concluded from it."""
 
     source: str

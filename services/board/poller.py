@@ -7,8 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.board.beat import Beat
 from services.board.lag import LagMeter, VoidLook
@@ -29,8 +28,7 @@ CANCEL_GRACE_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeFailure:
+class ProbeFailure(NamedTuple):
     """A probe of a source that learned nothing: why, and when it is tried again."""
 
     source: str

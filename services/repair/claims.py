@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.board.deltas import SourceLink
 from services.board.shown import CLOSED, way_reason
@@ -11,8 +11,7 @@ from services.models import Attempt, AttemptState, Gateway, Sandbox, SandboxStat
 from services.text.sanitize import end_sentence, sanitize
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(NamedTuple):
     """What is true now and was not yet when the attempt ended."""
 
     at: float
@@ -21,8 +20,7 @@ class Later:
     better: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Trouble(NamedTuple):
     since: float
     seen_at: float
     """When it was last seen to be so; `since` where it has not been confirmed since."""

@@ -7,7 +7,7 @@ names a class of meaning, not a colour; the screen gives it one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.models import (
     Activity,
@@ -25,8 +25,7 @@ from services.models import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """How a state looks."""
 
     glyph: str

@@ -18,6 +18,7 @@ from tests.support.scenes import Stage, populated, settings
 from tests.support.stage import SANDBOXES
 from tui.app import bound_actions
 from tui.panel.palette import PanelCommands
+from widgets.panes.action_button import ActionButton
 
 ACTS = {"repair.wake", "repair.reconnect", "panel.shell"}
 """What would act by its key: dim, with the reason, in help, footer and palette."""
@@ -84,7 +85,7 @@ async def test_every_key_and_every_button_is_tried(tmp_path: Path) -> None:
                 await back(stage)
         # Marked rows are refused one by one, and attaching and approving need what is off.
         await stage.press("1", "space", "down", "space", "w", "r", "A", "a", "c")
-        for button in dashboard.query(Button):
+        for button in dashboard.query(ActionButton):
             button.press()
         await stage.settle()
 

@@ -324,7 +324,7 @@ async def test_a_list_sorted_by_age_is_sorted_again_as_ages_move() -> None:
     async with app.run_test(size=(60, 6)) as pilot:
         await settle(pilot)
         table = app.table
-        age = replace(table.columns[3], sort_key=lambda box, _: -box.seen)
+        age = table.columns[3]._replace(sort_key=lambda box, _: -box.seen)
         table.set_columns((*table.columns[:3], age))
         table.sort_by("age")
         table.renew(by_name([replace(numbered(3)[2], seen=NOW + 9)]))
@@ -358,7 +358,7 @@ async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
         table = app.table
         table.reconcile([replace(app.boxes[1], word="soon")])
         assert not table._changed._lit, "no column of these is a state"
-        table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
+        table.set_columns([c._replace(flash=c.id == "word") for c in table.columns])
         table.reconcile([app.boxes[1]])
         await eventually(lambda: not table._changed._lit)
 
@@ -620,7 +620,7 @@ async def test_a_flash_ends_with_the_next_ages_and_a_later_one_is_not_cut_short(
     async with app.run_test(size=(60, 21)) as pilot:
         await settle(pilot)
         table = app.table
-        table.set_columns([replace(c, flash=c.id == "word") for c in table.columns])
+        table.set_columns([c._replace(flash=c.id == "word") for c in table.columns])
         table.reconcile([replace(app.boxes[1], word="busy")])
         table.now += 1
         assert "word" in table._changed.of("k00001"), "it has not been lit for long enough"

@@ -20,7 +20,8 @@ from services.models import (
     StepState,
     Verb,
 )
-from widgets.panes.repair_bar import ActionButton, RepairBar
+from widgets.panes.action_button import ActionButton
+from widgets.panes.repair_bar import RepairBar
 
 NOW = 1_750_000_000.0
 HOSTILE = "[b]x[/b]\x1b]0;t\x07\x1b[2J"

@@ -22,8 +22,6 @@ from services.models import (
 from services.repair.claims import Later, overtaken_by
 from services.sources.protocol.actor import SIGN_IN_S, AsksInTerminal, SignsIn
 from services.sources.protocol.observer import AsksToSignIn
-from services.sources.protocol.proposer import Proposal
-from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
 from tui.engine import Engine
 from tui.panel.shells import OpenShell, Shells
@@ -31,6 +29,8 @@ from widgets.text.instants import format_instant
 
 if TYPE_CHECKING:
     from services.repair.attempts import AttemptHandle
+    from services.sources.protocol.proposer import Proposal
+    from services.terminal.exec.requests import ShellChoice
 
 Tone = Literal["information", "warning", "error"]
 Notify = Callable[[str, Tone], None]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from services.models import Capability, SandboxId
-from services.terminal.exec.requests import AGENT, ShellChoice
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
+
+if TYPE_CHECKING:
+    from services.terminal.exec.requests import ShellChoice
 
 NOTHING = "there is nothing to attach to, only new shells"
 
@@ -47,6 +50,7 @@ class AgentAttach:
         if refused is not None:
             self._notify(f"Attach to {self._engine.name_of(sandbox)}: {refused}.", "warning")
             return
+        from services.terminal.exec.requests import AGENT, ShellChoice
         from widgets.dialogs.confirm import ConfirmDialog
 
         def answered(yes: bool | None) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import App
 
@@ -28,8 +27,7 @@ MAX_NAMED = 5
 _DONE = {Verb.WAKE: "Woke", Verb.RECONNECT: "Reconnected"}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How it went for one of them."""
 
     sandbox: SandboxId

@@ -1,4 +1,4 @@
-"""Repaints what changed and asks nobody else (upstream/terminal: Partial updates)."""
+"""Draws what is seen and asks nobody else (upstream/terminal: Partial updates)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 NEAR = 3
-"""So many lines between two changes cost less than asking their widget twice."""
+"""So many lines between two that are drawn cost less than asking their widget twice."""
 
 
 class ChangedCompositor(Compositor):
-    """Textual's own, but for a partial update it renders the changed lines of changed widgets.
+    """Textual's own, but it draws only lines of which something is seen and has to be drawn.
 
-    Textual 8 takes the box around every change and has each widget in it render all its lines: an
-    age in the header and one in the last pane make that the whole screen, and what lies behind.
+    Textual 8 has each widget in the box around every change render all its lines, also those that
+    lie behind others: an age in the header and one in the last pane make that the whole screen.
     """
 
     _changed: tuple[Region, ...] = ()
@@ -32,30 +32,34 @@ class ChangedCompositor(Compositor):
     def _get_renders(
         self, crop: Region | None = None
     ) -> Iterable[tuple[Region, Region, list[Strip]]]:
-        if not self._changed:
-            yield from super()._get_renders(crop)
-            return
-        behind: Sequence[Region] = self._changed
+        screen = self.size.region
+        # Of each line the cells still to be drawn, one bit for each column.
+        wanted = [0] * screen.height
+        for one in self._changed or (crop or screen,):
+            seen = one.intersection(screen)
+            for y in seen.line_range:
+                wanted[y] |= _bits(seen)
         for widget, (region, clip) in self.visible_widgets.items():
-            shown = region.intersection(clip)
-            touched = [one for one in behind if one.overlaps(shown)]
-            for lines in _changed_lines(shown, touched):
-                yield region, lines, widget.render_lines(lines.translate(-region.offset))
-            if touched:
-                # Front to back: what lies wholly in this widget shows nothing of those behind it.
-                behind = [one for one in behind if not shown.contains_region(one)]
-                if not behind:
-                    return
+            shown = region.intersection(clip).intersection(screen)
+            cells = _bits(shown)
+            lines = [y for y in shown.line_range if wanted[y] & cells]
+            for part in _together(shown, lines):
+                yield region, part, widget.render_lines(part.translate(-region.offset))
+            for y in lines:  # Front to back: those behind it show nothing here.
+                wanted[y] &= ~cells
 
 
-def _changed_lines(shown: Region, touched: Iterable[Region]) -> Iterator[Region]:
-    """The lines of a widget that changed, in its whole width; near ones together."""
-    spans = sorted((max(shown.y, one.y), min(shown.bottom, one.bottom)) for one in touched)
-    top = bottom = spans[0][0] if spans else shown.y
-    for first, last in spans:
-        if first > bottom + NEAR:
-            yield Region(shown.x, top, shown.width, bottom - top)
-            top = first
-        bottom = max(bottom, last)
-    if bottom > top:
-        yield Region(shown.x, top, shown.width, bottom - top)
+def _bits(region: Region) -> int:
+    return ((1 << region.width) - 1) << region.x
+
+
+def _together(shown: Region, lines: Sequence[int]) -> Iterator[Region]:
+    """These lines of a widget in its whole width; near ones in one piece."""
+    first = last = lines[0] if lines else 0
+    for y in lines:
+        if y > last + NEAR:
+            yield Region(shown.x, first, shown.width, last + 1 - first)
+            first = y
+        last = y
+    if lines:
+        yield Region(shown.x, first, shown.width, last + 1 - first)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from services.errors import WakedeckError
 from services.models import Attempt, Capability, SandboxId
-from services.sources.protocol.proposer import Proposal, Proposer
-from services.terminal.exec.requests import ShellChoice
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
+
+if TYPE_CHECKING:
+    from services.sources.protocol.proposer import Proposal, Proposer
+    from services.terminal.exec.requests import ShellChoice
 
 _LOOKS, _LOOK_S = 25, 0.2
 """How long a shell that follows an action waits for the board to allow it."""
@@ -89,6 +92,8 @@ class Confirmations:
             if Capability.SHELL not in self._actions.refusals(sandbox):
                 break
             await self._engine.clock.sleep(_LOOK_S)
+        from services.terminal.exec.requests import ShellChoice
+
         self._open_shell(sandbox, ShellChoice(container=proposal.container))
 
     async def _confirmed(self, proposal: Proposal) -> bool | None:

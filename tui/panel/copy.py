@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from textual.app import App
@@ -21,8 +20,7 @@ def _record(pane: Widget, key: Any = None) -> Subject | None:
     row = pane.table.record(key)
     if isinstance(row, Sandbox | Gateway | Message | Event):
         return row
-    for inner in dataclasses.fields(row) if dataclasses.is_dataclass(row) else ():
-        value = getattr(row, inner.name)
+    for value in row if isinstance(row, tuple) else ():
         if isinstance(value, Sandbox | Gateway | Message | Event):
             return value
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.board.deltas import SourceLink
 from services.models import Capability, GatewayState, Sandbox, SandboxId
@@ -18,8 +18,7 @@ _MOST = 3
 """Sources told one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmptyStates:
+class EmptyStates(NamedTuple):
     """Builds the texts of empty panes from the present state."""
 
     engine: Engine

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from tui.dashboard import Dashboard
 from tui.panel import keymap
+from widgets.panes.action_button import ActionButton
 from widgets.panes.queues import QueuePane
 from widgets.panes.repair_bar import RepairBar
 from widgets.panes.shell_tabs import ShellTabs
@@ -44,7 +45,7 @@ def on_dashboard(of_app: Iterable[BindingType]) -> list[keymap.Bound]:
     return _bound(
         ("panel", Dashboard.BINDINGS),
         ("app", of_app),
-        ("repair", RepairBar.BINDINGS),
+        ("repair", [*RepairBar.BINDINGS, *ActionButton.BINDINGS]),
         ("pane", TablePane.BINDINGS),
         ("table", RecordTable.BINDINGS),
         ("stream", StreamTable.BINDINGS),

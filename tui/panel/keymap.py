@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.binding import Binding, BindingType
 
@@ -40,8 +40,7 @@ DASHBOARD: list[BindingType] = [
 """Which key does what on the dashboard; an operator's keymap names the ids."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """One action that can be rebound."""
 
     id: str

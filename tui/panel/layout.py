@@ -9,8 +9,8 @@ at every greater size of the window before it chooses its columns (`sure_width`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from textual.containers import Container
 from textual.geometry import NULL_OFFSET, Region, Size, Spacing
@@ -39,8 +39,7 @@ LOWER = NUMBERED[1:]
 """The panes that share the lower half of a narrow screen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the panes have to show: rows of two tables, and lines of the repair bar."""
 
     sandboxes: int = 4

@@ -12,15 +12,12 @@ from textual import on
 from textual.worker import Worker
 
 from services.logs.follower import LogFollower
-from services.logs.reader import LogRecord
 from services.models import Capability, Sandbox, SandboxId, ShellState
-from services.terminal.exec.requests import ShellChoice
 from services.text.sanitize import end_sentence, sanitize
 from tui.context import Context
 from tui.panel.layout import Pane
 from tui.panel.pane_focus import PaneScreen
 from tui.panel.shells import OpenShell
-from widgets.dialogs.confirm import ConfirmDialog
 from widgets.panes.sandbox_now import NowState, SandboxNow
 from widgets.panes.shells import ShellPane
 from widgets.terminal.messages import (
@@ -35,6 +32,8 @@ from widgets.terminal.messages import (
 )
 
 if TYPE_CHECKING:
+    from services.logs.reader import LogRecord
+    from services.terminal.exec.requests import ShellChoice
     from widgets.terminal.view import TerminalView
 
 REST_S = 0.6
@@ -79,6 +78,8 @@ class ShellController(ShellPane):
         self, sandbox: SandboxId, choice: ShellChoice | None = None, *, take_keys: bool = True
     ) -> None:
         """A new shell in front, with the keyboard unless it came back by itself."""
+        from services.terminal.exec.requests import ShellChoice
+
         opened = self.context.actions.shell(sandbox, choice or ShellChoice())
         if opened is not None:
             pane = self._panes.focused_pane
@@ -178,6 +179,8 @@ class ShellController(ShellPane):
         opened = self.context.shells.find(event.view.id or "")
         if opened is None:
             return
+
+        from widgets.dialogs.confirm import ConfirmDialog
 
         def answered(yes: bool | None) -> None:
             if yes:

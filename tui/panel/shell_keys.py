@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.widget import Widget
 
@@ -19,8 +18,7 @@ _VIEW = "widgets.terminal.view"
 """Loaded after the first frame; before that no view can have the keyboard."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShellKey:
+class ShellKey(NamedTuple):
     """One thing the view does."""
 
     keys: str

@@ -6,18 +6,17 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.clock import Clock
 from services.models import SandboxId, Shell
-from services.terminal.exec.requests import AGENT, ShellChoice
 
 if TYPE_CHECKING:
     from services.terminal.emulator import Emulator
+    from services.terminal.exec.requests import ShellChoice
     from services.terminal.session.recording import SessionRecorder
     from services.terminal.session.scheduler import ParseScheduler
     from services.terminal.session.session import ShellSession
@@ -32,8 +31,7 @@ _DETACH_KEYS = b"\x10\x11"
 """Ctrl-P Ctrl-Q: leaves an agent running (upstream/openshell: Shells)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenShell:
+class OpenShell(NamedTuple):
     """One shell on the screen."""
 
     session: ShellSession
@@ -81,6 +79,7 @@ class Shells:
         """Make a session and its view; `run` brings it to life once the view is mounted."""
         # Loaded with the first shell: the first frame needs none of it.
         from services.terminal.emulator import Emulator
+        from services.terminal.exec.requests import AGENT, ShellChoice
         from services.terminal.session.scheduler import ParseScheduler
         from services.terminal.session.session import ShellSession
         from widgets.terminal.view import TerminalView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from textual.app import App
 from textual.binding import ActiveBinding, Binding
@@ -36,8 +36,7 @@ class KeyRow:
     """Where the action runs; None for the app."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeySection:
+class KeySection(NamedTuple):
     """The rows of one place, such as a pane or the whole screen."""
 
     title: str

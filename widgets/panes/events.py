@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from textual.message import Message
 
@@ -22,8 +22,7 @@ _SIGN = 8
 """Cells of the longest sign with its word: all have their words, or none."""
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedEvent:
+class NumberedEvent(NamedTuple):
     """An event with its place in this pane: events have no name of their own."""
 
     number: int
@@ -213,7 +212,7 @@ class EventPane(TablePane):
         several = len(self._sources) > 1
         if several and known == 1:
             unseen = self._table.unseen
-            self._table.reconcile([replace(one, several=True) for one in self._table.records()], ())
+            self._table.reconcile([one._replace(several=True) for one in self._table.records()], ())
             self._table.unseen = unseen
         return [self._row(first + at, one, several) for at, one in enumerate(events)]
 

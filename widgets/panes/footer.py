@@ -8,7 +8,7 @@ that it did, and runs the action itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual import events
 from textual.content import Content
@@ -22,8 +22,7 @@ _GAP = 2
 _MORE = "…"
 
 
-@dataclass(frozen=True, slots=True)
-class FooterLine:
+class FooterLine(NamedTuple):
     """What is drawn, and which cells belong to which key."""
 
     content: Content

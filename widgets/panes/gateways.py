@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from textual.message import Message
 
@@ -32,8 +33,7 @@ _URGENCY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProbedGateway:
+class ProbedGateway(NamedTuple):
     """A gateway with the round trips of its last probes, oldest first; None is no answer."""
 
     gateway: Gateway
@@ -247,7 +247,7 @@ def _gone(row: ProbedGateway, since: str) -> ProbedGateway:
     gateway = replace(
         row.gateway, state=GatewayState.ABSENT, reason=since, latency_s=None, stale=False
     )
-    return replace(row, gateway=gateway)
+    return row._replace(gateway=gateway)
 
 
 def _search(row: ProbedGateway) -> str:

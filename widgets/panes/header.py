@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from textual.content import Content
 from textual.geometry import Region
@@ -50,8 +49,7 @@ def totals_from(states: Iterable[tuple[SandboxState, int]], working: int, stale:
     return tuple(sorted(shown, key=lambda pair: _ORDER.index(pair[0].word)))
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderState:
+class HeaderState(NamedTuple):
     """Everything the header says, ready to draw."""
 
     profile: str
@@ -87,8 +85,7 @@ class HeaderState:
     """Whether the banner warns."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
+class _Room(NamedTuple):
     """How much of each part to show."""
 
     product: bool = True
@@ -105,7 +102,7 @@ class _Room:
 _SMALL = _Room(
     product=False, profile=False, quiet_words=False, sparkline=0, limits=False, clock=False
 )
-_TERSE = replace(_SMALL, quiet_words=True, only_bad=True, terse=True)
+_TERSE = _SMALL._replace(quiet_words=True, only_bad=True, terse=True)
 _ROOMS = (
     _Room(),
     _Room(sparkline=_NARROW_SPARK),
@@ -113,10 +110,10 @@ _ROOMS = (
     _Room(sparkline=_NARROW_SPARK, limits=False, clock=False),
     _Room(sparkline=0, limits=False, clock=False),
     _Room(sparkline=0, limits=False, clock=False, product=False),
-    replace(_SMALL, profile=True),
+    _SMALL._replace(profile=True),
     _SMALL,
     _TERSE,
-    replace(_TERSE, speed=False),
+    _TERSE._replace(speed=False),
 )
 
 
@@ -263,7 +260,7 @@ class HealthHeader(Widget):
     def tick(self, now: float) -> None:
         """Redraw ages, countdown and clock at `now`, seconds since the epoch."""
         if self.state is not None:
-            self.state = replace(self.state, now=now)
+            self.state = self.state._replace(now=now)
 
     def watch_state(self) -> None:
         """Repaint the cells that read differently, and nothing else."""

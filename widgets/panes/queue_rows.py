@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from services.models import Direction, InLabel, Message
 from services.text.format import age, age_order, countdown
@@ -19,8 +18,7 @@ MOST_TRIES = 6
 _ARROWS = {Direction.IN: Cell.of("→", "busy"), Direction.OUT: Cell.of("←", "good")}
 
 
-@dataclass(frozen=True, slots=True)
-class SeenMessage:
+class SeenMessage(NamedTuple):
     """A message with when it was last reported and its place among the others."""
 
     message: Message
@@ -155,7 +153,7 @@ def merge(
     ]
     older.sort(key=lambda row: row.place)
     kept = older[max(0, len(older) - (most - len(rows))) :]
-    rows += [row if row.seen_at is not None else replace(row, seen_at=seen_at) for row in kept]
+    rows += [row if row.seen_at is not None else row._replace(seen_at=seen_at) for row in kept]
     shown = {key_of(row) for row in rows}
     return rows, [key for key in before if key not in shown]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -294,4 +293,4 @@ def _same_rows(now: QueueSnapshot, before: QueueSnapshot | None) -> bool:
 def _columns(way: Direction) -> tuple[Column[SeenMessage], ...]:
     """The columns of one queue alone: its name instead of an arrow on every row."""
     first, *rest = (column for column in COLUMNS if column.id != "way")
-    return (replace(first, title=_TITLES[way], gap=2), *rest)
+    return (first._replace(title=_TITLES[way], gap=2), *rest)

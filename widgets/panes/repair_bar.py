@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 from services.models import (
     Attempt,
@@ -21,6 +21,7 @@ from services.models import (
     SandboxId,
     Verb,
 )
+from widgets.panes.action_button import ActionButton
 from widgets.panes.repair_words import (
     outcome_lines,
     present_words,
@@ -36,28 +37,13 @@ from widgets.text.styled_text import joined, styled
 _NOTHING = "no sandbox is selected"
 
 
-@dataclass(frozen=True, slots=True)
-class RepairKeys:
+class RepairKeys(NamedTuple):
     """The keys as they read on the buttons; the bindings themselves live in the keymap."""
 
     wake: str = "w"
     reconnect: str = "r"
     cancel: str = "c"
     offer: str = "a"
-
-
-class ActionButton(Button):
-    """A button whose press posts a message bound to what was shown at that instant."""
-
-    make_message: Callable[[], Message] | None = None
-    """Makes the message of a press; None while there is nothing to press for."""
-
-    def press(self) -> ActionButton:
-        if self.disabled or not self.display or self.make_message is None:
-            return self
-        self._start_active_affect()
-        self.post_message(self.make_message())
-        return self
 
 
 class RepairBar(Vertical):
@@ -75,15 +61,6 @@ class RepairBar(Vertical):
         #repair-name { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #repair-buttons { width: auto; height: 1; }
         .-stacked #repair-wake { margin: 0; }
-        ActionButton {
-            min-width: 0;
-            margin: 0 0 0 1;
-            &.-style-default { background: $foreground 12%; }
-            &.-style-default:hover { background: $foreground 25%; }
-            &.-style-default:focus { background: $accent-muted; color: $text-accent; }
-            &.-style-default:disabled { text-style: none; background: $foreground 4%; }
-        }
-        Static { height: auto; }
         #repair-offer { height: 1; display: none; }
         #repair-asks { width: auto; }
         #repair-confirm { margin: 0 0 0 1; max-width: 100%; }
@@ -145,7 +122,7 @@ class RepairBar(Vertical):
         self._dismissed = ""
         self._refusals: dict[Verb, str] = {}
         self._offer = ""
-        self._confirm = ActionButton(id="repair-confirm", variant="warning", compact=True)
+        self._confirm = ActionButton(Content(""), id="repair-confirm", warning=True)
         self._overtaken = ""
         self._now = 0.0
         self._rendered: dict[str, Content] = {}
@@ -156,9 +133,7 @@ class RepairBar(Vertical):
             yield Static(id="repair-name", markup=False)
             with Horizontal(id="repair-buttons"):
                 for verb in self._buttons:
-                    yield ActionButton(
-                        Content(self._label(verb)), id=f"repair-{verb}", compact=True
-                    )
+                    yield ActionButton(Content(self._label(verb)), id=f"repair-{verb}")
 
     def on_mount(self) -> None:
         self._draw()
@@ -349,7 +324,7 @@ class RepairBar(Vertical):
         self.query_one("#repair-offer").display = offered is not None
         self._confirm.make_message = None
         if offered is not None:
-            self._confirm.label = Content(f"{self._offer} ({self._keys.offer})")
+            self._confirm.update(Content(f"{self._offer} ({self._keys.offer})"))
             self._confirm.make_message = partial(self.OfferRequested, offered.sandbox, offered.verb)
 
     def _draw_attempt(self) -> None:

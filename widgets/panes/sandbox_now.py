@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -27,8 +28,7 @@ KEPT_LINES = 200
 """Lines of the log kept for a pane that grows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NowState:
+class NowState(NamedTuple):
     """What is known of the sandbox; nothing in it changes by the clock alone."""
 
     sandbox: Sandbox
@@ -161,7 +161,7 @@ def _timeless(state: NowState | None) -> NowState | None:
     if state is None:
         return None
     ways = tuple(replace(way, observed_at=0.0, latency_s=None) for way in state.ways)
-    return replace(state, sandbox=replace(state.sandbox, observed_at=0.0), ways=ways)
+    return state._replace(sandbox=replace(state.sandbox, observed_at=0.0), ways=ways)
 
 
 def cut_lines(lines: Sequence[Content], width: int) -> list[Content]:

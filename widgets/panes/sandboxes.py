@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from textual.message import Message
 from textual.reactive import reactive
@@ -104,8 +105,8 @@ _NAME: Column[Sandbox] = Column(
     flex=1,
     sort_key=lambda s, _: s.name.casefold(),
 )
-_NAMED: Column[Sandbox] = replace(
-    _NAME, render=lambda s, _: Cell.of(f"{s.id.source}/{s.name}", "calm")
+_NAMED: Column[Sandbox] = _NAME._replace(
+    render=lambda s, _: Cell.of(f"{s.id.source}/{s.name}", "calm")
 )
 """Where two sources have a sandbox of one name, so that no width shows them alike."""
 _WHY: Column[Sandbox] = Column(
@@ -174,8 +175,7 @@ COLUMNS: tuple[Column[Sandbox], ...] = (*_ALWAYS, _SOURCE, _GATEWAY)
 """Every column; the last two are shown where there are several sources or gateways."""
 
 
-@dataclass(frozen=True, slots=True)
-class _CountKey:
+class _CountKey(NamedTuple):
     """The values by which a sandbox is counted."""
 
     urgency: tuple[int, bool]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -22,8 +22,7 @@ from widgets.text.styled_text import TONES, joined, styled
 _CLOSE = "×"
 
 
-@dataclass(frozen=True, slots=True)
-class ShellTab:
+class ShellTab(NamedTuple):
     """One tab."""
 
     shell: Shell
@@ -37,8 +36,7 @@ class ShellTab:
     """Skipped bytes that were told for long enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class TabHit:
+class TabHit(NamedTuple):
     """The cells of one tab on the line."""
 
     start: int

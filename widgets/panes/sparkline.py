@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _GAP = "×"
 
 
-@dataclass(frozen=True, slots=True)
-class Sparkline:
+class Sparkline(NamedTuple):
     """A sparkline and the range it stands for."""
 
     blocks: str

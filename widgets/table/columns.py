@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from widgets.text.cell_text import Align, Part, sanitize_cell, width_of
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What one column says of one record: parts of text with their tones, never markup."""
 
     parts: tuple[Part, ...]
@@ -41,8 +39,7 @@ class Cell:
         return self.parts
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[R]):
+class Column(NamedTuple, Generic[R]):
     """One column. Widths are in cells; what is in the rows decides only what is lent (`lend`)."""
 
     id: str
@@ -80,8 +77,7 @@ class Column(Generic[R]):
         return min(self.least or self.width, self.width)
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedColumn(Generic[R]):
+class PlacedColumn(NamedTuple, Generic[R]):
     """A column with its place: first cell and width, without the gap."""
 
     column: Column[R]
@@ -159,7 +155,7 @@ def lend(
     lent: list[PlacedColumn[R]] = []
     x = 0
     for one in placed:
-        lent.append(replace(one, x=x, width=widths[one.column.id]))
+        lent.append(one._replace(x=x, width=widths[one.column.id]))
         x += lent[-1].width + one.column.gap
     return tuple(lent)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from widgets.table.filter import Matcher, matcher, narrows
 
@@ -13,8 +12,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[K, R]):
+class Change(NamedTuple, Generic[K, R]):
     """What a reconciliation did."""
 
     added: tuple[K, ...]
@@ -30,8 +28,7 @@ class Change(Generic[K, R]):
         return {*self.added, *(key for key, _, _ in self.updated), *self.removed}
 
 
-@dataclass(frozen=True, slots=True)
-class Aside(Generic[R]):
+class Aside(NamedTuple, Generic[R]):
     """Records that are shown only where the filter has a word."""
 
     word: str
@@ -40,8 +37,7 @@ class Aside(Generic[R]):
     """Whether a record is one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay(Generic[R]):
+class Overlay(NamedTuple, Generic[R]):
     """What is shown of records beside what they say themselves, such as that all are late."""
 
     shown: Callable[[R], R]

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from textwrap import wrap
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -67,8 +67,7 @@ KEPT_S = 5.0
 """A text that has gone keeps its cells this long, twice at the most: columns do not jump."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowState:
+class RowState(NamedTuple):
     """The state a table adds to a record: cursor, mark, hover, stale, flash, gone."""
 
     cursor: bool = False

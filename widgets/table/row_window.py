@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
@@ -18,8 +17,7 @@ HEADER = 1
 """Lines above the first row."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewPosition(Generic[K]):
+class ViewPosition(NamedTuple, Generic[K]):
     """The view before a change: visible keys, row of the cursor, first row on the screen."""
 
     keys: Sequence[K]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 
 from services.errors import ReadOnlyError
 from services.models import SandboxId, Step
-from services.sources.protocol.verdict import Verdict
 
 if TYPE_CHECKING:
+    from services.sources.protocol.verdict import Verdict
     from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
     from services.terminal.transport.base import Transport
 

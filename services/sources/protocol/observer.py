@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from services.errors import NotFoundError, UnavailableError
-from services.logs.reader import LogRecord
 from services.models import (
     Direction,
     Facts,
@@ -17,7 +16,10 @@ from services.models import (
     SandboxId,
     Source,
 )
-from services.sources.protocol.verdict import Verdict
+
+if TYPE_CHECKING:
+    from services.logs.reader import LogRecord
+    from services.sources.protocol.verdict import Verdict
 
 
 class Observer(Protocol):

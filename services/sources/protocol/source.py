@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from services.models import SandboxId, Source
 from services.sources.protocol.actor import Actor
 from services.sources.protocol.observer import Observer
-from services.sources.protocol.proposer import Proposer
+
+if TYPE_CHECKING:
+    from services.sources.protocol.proposer import Proposer
 
 
 class Lifecycle(Protocol):

@@ -91,7 +91,24 @@ async def test_what_is_covered_is_not_asked() -> None:
         ours._changed = (Region(3, 4, 2, 2),)
         assert len(list(ours._get_renders())) == 1, "the frame around it and the screen are behind"
         ours._changed = (Region(18, 4, 4, 2),)
-        assert len(list(ours._get_renders())) > 2, "no widget alone has all of it"
+        assert len(list(ours._get_renders())) == 2, "both together have all of it"
+
+
+async def test_a_whole_screen_is_what_textual_paints_without_what_lies_behind() -> None:
+    """The right half ends above the bottom: there, and only there, what is behind is asked."""
+    async with Host().run_test(size=(40, 10)) as pilot:
+        app = pilot.app
+        right, numbered = app.query_one(VerticalScroll), app.query_one(Numbered)
+        right.styles.height = 6
+        await pilot.pause()
+        ours = ChangedCompositor()
+        ours.reflow(app.screen, app.size)
+        whole = ours.render_full_update().render_segments(app.console)
+        assert whole == app.screen._compositor.render_full_update().render_segments(app.console)
+        drawn = [lines for _, lines, _ in ours._get_renders()]
+        bar = right.vertical_scrollbar.region
+        words = Region(20, 0, 20 - bar.width, 6)
+        assert sorted(drawn) == sorted((numbered.region, words, bar, Region(0, 6, 40, 4)))
 
 
 async def test_without_a_change_there_is_nothing_to_paint() -> None:

@@ -26,7 +26,8 @@ from tests.support.waiting import eventually, on_screen
 from tui.app import WakedeckApp
 from tui.panel.palette import PanelCommands
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.panes.repair_bar import ActionButton, RepairBar
+from widgets.panes.action_button import ActionButton
+from widgets.panes.repair_bar import RepairBar
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -138,7 +139,7 @@ async def test_a_rejected_credential_is_offered_asked_about_and_issued(
             assert "only you can decide" in bar(app)
             assert "signs every other device out" in bar(app)
             button = app.query_one("#repair-confirm", ActionButton)
-            assert str(button.label) == "Re-issue the credential of Stub One… (a)"
+            assert str(button.content) == "Re-issue the credential of Stub One… (a)"
             names = [entry.text for entry in PanelCommands(app.screen)._entries()]
             assert "Re-issue the credential of Stub One…" in names
             await pilot.press("a")
