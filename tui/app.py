@@ -32,9 +32,9 @@ from tui.panel.actions import Actions, Tone
 from tui.panel.attach import AgentAttach
 from tui.panel.bell import TerminalBell
 from tui.panel.bulk import Bulk
+from tui.panel.compositor import cropped
 from tui.panel.confirmations import Confirmations
 from tui.panel.copy import Copier
-from tui.panel.cropped_update import cropped
 from tui.panel.details import Details
 from tui.panel.empty_states import EmptyStates
 from tui.panel.header_state import HeaderBuilder

@@ -1,9 +1,11 @@
-"""Draws what is seen and asks nobody else (upstream/terminal: Partial updates)."""
+"""Draws and sends what is seen and has changed (upstream/terminal: Partial updates)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.console import Console, RenderableType
+from rich.control import Control
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.strip import Strip
@@ -63,3 +65,29 @@ def _together(shown: Region, lines: Sequence[int]) -> Iterator[Region]:
         last = y
     if lines:
         yield Region(shown.x, first, shown.width, last + 1 - first)
+
+
+class CroppedUpdate(ChopsUpdate):
+    """The spans of an update, cut on both sides.
+
+    Textual's own sends each widget's line from the widget's first cell on.
+    """
+
+    def render_segments(self, console: Console) -> str:
+        """The sequences for the terminal."""
+        sequences: list[str] = []
+        for y, first, last in self.spans:
+            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                if strip is None or x >= last or end <= first:
+                    continue
+                left = max(x, first)
+                shown = strip.crop(left - x, min(end, last) - x)
+                sequences += (Control.move_to(left, y).segment.text, shown.render(console))
+        return "".join(sequences)
+
+
+def cropped(update: RenderableType | None) -> RenderableType | None:
+    """The same, cut where it is partial."""
+    if isinstance(update, ChopsUpdate):
+        return CroppedUpdate(update.chops, update.spans, update.chop_ends)
+    return update

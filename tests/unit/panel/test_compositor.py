@@ -1,7 +1,11 @@
-"""Partial updates: what Textual would paint, by asking fewer widgets for fewer lines."""
+"""Partial updates: what Textual would paint, by asking fewer widgets, and only what changed."""
 
 from __future__ import annotations
 
+import re
+
+from rich.console import Console
+from rich.segment import Segment
 from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -10,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.panel.compositor import ChangedCompositor
+from tui.panel.compositor import ChangedCompositor, cropped
 
 CHANGES = (
     (Region(0, 0, 5, 1),),
@@ -117,3 +121,21 @@ async def test_without_a_change_there_is_nothing_to_paint() -> None:
         ours.reflow(pilot.app.screen, pilot.app.size)
         ours._dirty_regions.clear()
         assert ours.render_partial_update() is None
+
+
+def test_a_span_is_cut_on_both_sides() -> None:
+    line = {0: Strip([Segment("abcdefghij")]), 10: None, 20: Strip([Segment("KLMNOPQRST")])}
+    update = cropped(ChopsUpdate([line], [(0, 4, 6), (0, 8, 23), (0, 29, 30)], [[10, 20, 30]]))
+    assert isinstance(update, ChopsUpdate)
+    sent = update.render_segments(Console())
+    assert re.findall(r"\x1b\[(\d+;\d+)H([^\x1b]*)", sent) == [
+        ("1;5", "ef"),
+        ("1;9", "ij"),
+        ("1;21", "KLM"),
+        ("1;30", "T"),
+    ]
+
+
+def test_what_is_whole_is_left_alone() -> None:
+    assert cropped(None) is None
+    assert cropped("text") == "text"

@@ -31,7 +31,7 @@ TICKING = ("services.board", "services.watch")
 LOOSE_ROOMS = {"services.models", "services.errors", "services.clock"}
 MOST_ROOMS = 18
 MOST_FLOORS = 9
-MOST_SINGLE = 95
+MOST_SINGLE = 94
 """Modules that one other alone uses. It only shrinks: merge one rather than raise it."""
 SOURCES_MAY_USE = (
     *LOOSE_ROOMS,
