@@ -69,6 +69,11 @@ class Ttyd:
         """How many run."""
         return len(psutil.Process(self.pid).children())
 
+    def at_prompt(self) -> bool:
+        """Whether they wait for keys: bash hears a signal of just before with the next key."""
+        shells = psutil.Process(self.pid).children()
+        return all(one.status() == psutil.STATUS_SLEEPING for one in shells)
+
 
 @asynccontextmanager
 async def ttyd(
