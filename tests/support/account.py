@@ -30,9 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core: half of a test's time is spent waiting for other programs."""
+    """Five for two cores: more than half of a test's time is spent waiting for other programs."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
-    return min(2 * cores, 8)
+    return min(5 * cores // 2, 8)
 
 
 @pytest.hookimpl(tryfirst=True)
