@@ -7,10 +7,12 @@ import subprocess
 import threading
 import time
 
-from services.process.identity import Liveness, ProcessId, started_as
+from services.process.identity import Liveness, ProcessId, program, started_as
 from services.sources.local.layout import ProcessRecord
 
 AGENT = "agent-"
+_WORLD = "--world"
+"""What the command line of each of them has."""
 _CODES_KEPT = 64
 REAP_S = 0.05
 """Those who look at many processes in one go collect children once."""
@@ -62,6 +64,10 @@ def identify(record: ProcessRecord) -> ProcessId | None:
     process = record.process
     if process is None and started_as(record.pid, record.created):
         process = ProcessId.capture(record.pid)
+        # One process in a hundred shares the part of a second: it has to serve a world, too.
+        found = program(record.pid)
+        if found is None or _WORLD not in found.argv:
+            return None
     return process
 
 

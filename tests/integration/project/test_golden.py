@@ -226,18 +226,19 @@ def _rows(path: Path) -> set[str]:
 
 
 async def test_a_live_process_of_an_earlier_world_is_ended_and_nobody_else(place: World) -> None:
-    def stand_in(role: str, **changes: object) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen([sys.executable, "-I", "-c", "input()"], stdin=subprocess.PIPE)
+    def stand_in(role: str, *words: str, later_s: float = 0.0) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-I", "-c", "input()", *words]
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE)
+        created = psutil.Process(child.pid).create_time() + later_s
         path = place.record(role)
-        fields = {**json.loads(path.read_text("utf-8")), "pid": child.pid, **changes}
+        fields = {**json.loads(path.read_text("utf-8")), "pid": child.pid, "created": created}
         path.write_text(json.dumps(fields), "utf-8")
         return child
 
-    host, stranger = stand_in("host"), stand_in("gateway")
+    host = stand_in("host", "--world", str(place.root))
+    # Of another program that began at that part of a second, an hour later, with the same pid.
+    stranger = stand_in("gateway", later_s=-3600.0)
     try:
-        fields = json.loads(place.record("host").read_text("utf-8"))
-        fields["created"] = psutil.Process(host.pid).create_time()
-        place.record("host").write_text(json.dumps(fields), "utf-8")
         with held(place.leases / "1.lease"):
             assert await worlds.take_down(place) == 1
         assert host.wait(30) != 0
