@@ -59,6 +59,7 @@ def texts(stage: Stage) -> list[str]:
     return [row.event.text for row in rows if row is not None]
 
 
+@pytest.mark.slow
 async def test_a_filter_finds_what_happened_before_the_history_that_was_loaded() -> None:
     many = [event(f"tick {number}", 5000 - number, "other") for number in range(HISTORY + 40)]
     past = [

@@ -298,6 +298,7 @@ async def test_hostile_lines_are_drawn_as_text(tmp_path: Path) -> None:
         assert "hunter2" not in drawn
 
 
+@pytest.mark.slow
 async def test_a_flood_keeps_the_newest_lines_and_the_keys_alive(tmp_path: Path) -> None:
     async with opened(tmp_path) as panel:
         for n in range(12_000):

@@ -351,6 +351,7 @@ async def test_a_long_list_is_read_for_the_filter_before_one_is_typed() -> None:
         assert len(app.table.keys) == 10 and set(read.values()) == {1}
 
 
+@pytest.mark.slow
 async def test_a_changed_state_flashes_once_and_a_sample_never() -> None:
     app = Host(numbered(3))
     async with app.run_test(size=(60, 21)) as pilot:

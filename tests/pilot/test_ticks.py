@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from services.board.deltas import BoardDelta
 from tests.support.panels import panel
 from tui import dashboard
@@ -26,6 +28,7 @@ async def test_a_look_renews_the_ages_and_puts_off_the_tick(tmp_path: Path) -> N
         assert put_off.cancelled()
 
 
+@pytest.mark.slow
 async def test_without_a_look_the_ages_go_on_by_themselves(tmp_path: Path) -> None:
     async with panel(tmp_path) as stage:
         stage.app.engine.pollers.pause(True)

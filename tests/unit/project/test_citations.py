@@ -55,6 +55,7 @@ def faults(text: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_citation_resolves() -> None:
     faulty = {
         str(path.relative_to(ROOT)): found

@@ -74,6 +74,7 @@ def test_what_the_panel_imports_is_declared() -> None:
     assert distributions(imported(*ROOMS)) <= declared() | declared(*optional())
 
 
+@pytest.mark.slow
 def test_what_is_declared_is_imported() -> None:
     used = distributions(imported(*ROOMS))
     assert declared() - used == NEVER_NAMED

@@ -308,6 +308,7 @@ def test_a_device_signs_what_a_gateway_verifies() -> None:
     assert "s3cret" not in json.dumps(proof)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(("nonce", "ts", "x")), VALUES))
 def test_any_challenge_is_answered(challenge: dict[str, Any]) -> None:
     device = DeviceIdentity(b"k" * 32, lambda signed: signed[:64])

@@ -112,6 +112,7 @@ def test_the_admin_socket_is_asked_to_look_and_to_restart_alone() -> None:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(NAMES, st.lists(st.text(max_size=10), max_size=4), st.text(max_size=6))
 def test_every_argv_looks_or_is_one_of_the_two_acts(

@@ -241,6 +241,7 @@ def test_a_refusal_of_the_gateway_says_what_is_left_to_do(said: str, words: str)
     assert refusal(CommandResult()) == ""
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(max_size=20),

@@ -396,6 +396,7 @@ FORWARD = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(FORWARD, min_size=1, max_size=8), st.sampled_from([" ", "  "]), st.booleans())
 def test_what_was_printed_is_what_is_read(rows: list[Forward], gap: str, first: bool) -> None:
     cells = [

@@ -397,6 +397,7 @@ def test_any_evidence_has_a_meaning_and_can_be_shown(seen: AssistantEvidence) ->
         assert not verdicts.from_probe(judged, "").wakeable
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(evidence)
 def test_a_dead_gateway_is_never_ready_whatever_the_credential(seen: AssistantEvidence) -> None:

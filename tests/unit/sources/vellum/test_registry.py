@@ -263,6 +263,7 @@ def test_what_a_token_file_is_good_for(raw: object, state: CredentialState) -> N
     assert judge(raw, NOW).state is state
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(json_values)
 def test_nothing_in_a_token_file_raises(raw: object) -> None:

@@ -29,6 +29,7 @@ def assert_agrees(data: bytes, columns: int, lines: int, cuts: list[bytes] | Non
 tokens = st.integers(0, 2**32).map(lambda seed: token(random.Random(seed)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.lists(tokens, max_size=40), st.sampled_from(SIZES), st.integers(0, 2**16))
 def test_any_session_in_any_pieces_draws_what_the_reference_draws(

@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings, target
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ sequences = st.builds(spelt, keys, numbers) | st.sampled_from(SENT)
 outputs = st.lists(sequences | st.text("x漢\u0301\r\n\t\b", min_size=1, max_size=3), min_size=1)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=120)
 @given(st.sampled_from(sorted(STATES)), outputs.map("".join).filter(lambda text: len(text) < 80))
 @example("margins", "x\x1b[9999b")
