@@ -17,9 +17,11 @@ run: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
 
-# What answers within a minute: lint, types of what changed, the fast unit and pilot tests.
-quick: check
-	@$(BIN)/python -m pytest tests/unit tests/pilot -m "not slow" $(ARGS)
+# What answers within a minute: lint, the fast unit and pilot tests, and types beside them.
+quick: lint
+	@$(BIN)/mypy > .types.txt & types=$$!; \
+	$(BIN)/python -m pytest tests/unit tests/pilot -m "not slow" $(ARGS); tests=$$?; \
+	wait $$types || { cat .types.txt; exit 1; }; exit $$tests
 
 $(READY): pyproject.toml constraints.txt hashes.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wakedeck needs Python 3.11 or newer; try: make PYTHON=python3.12")'

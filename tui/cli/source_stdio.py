@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import stat
 import sys
 from dataclasses import replace
 from typing import BinaryIO
@@ -26,13 +27,15 @@ from services.wire.frames import WireError
 from tui.cli.event_loop import run_command
 from tui.cli.exit import Exit
 
+_ADVICE = 'Name this host in the panel\'s configuration: [sources.NAME] kind = "remote".'
+
 
 def run(flags: Flags, profile: str | None, only: tuple[str, ...], read_only: bool) -> int:
     """Serve until stdin ends.
 
     Raises:
         ConfigError: as `load`.
-        RefusedError: stdout is a terminal.
+        RefusedError: stdout is a terminal, or nobody can be at the other end.
         NotFoundError: there is no source of a name in `only`.
         UnavailableError: what came in is not of the protocol.
     """
@@ -45,14 +48,25 @@ def run(flags: Flags, profile: str | None, only: tuple[str, ...], read_only: boo
     if sys.stdout.isatty():
         raise RefusedError(
             "This speaks to a panel, not to a terminal.",
-            advice='Name this host in the panel\'s configuration: [sources.NAME] kind = "remote".',
+            advice=_ADVICE,
         )
+    for number, name in enumerate(("stdin", "stdout")):
+        if not _has_other_end(number):
+            raise RefusedError(
+                f"This speaks to a panel over pipes, and {name} is a file or a device.",
+                advice=_ADVICE,
+            )
     reading, writing = _claim()
     try:
         run_command(_serve(settings, reading, writing))
     except WireError as error:
         raise UnavailableError(f"The panel's side cannot be understood: {error}.") from error
     return Exit.DONE
+
+
+def _has_other_end(number: int) -> bool:
+    mode = os.fstat(number).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)
 
 
 def _served(settings: Settings, only: tuple[str, ...]) -> Settings:

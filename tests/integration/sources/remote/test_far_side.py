@@ -122,3 +122,19 @@ def test_a_source_that_is_not_there_and_a_terminal_are_refused(tmp_path: Path) -
         os.close(ours)
         os.close(theirs)
     assert refused.returncode == 3 and b"not to a terminal" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_what_has_no_other_end_is_refused(name: str, tmp_path: Path) -> None:
+    with Path(os.devnull).open("r+b") as device, (tmp_path / "file").open("w+b") as file:
+        for odd in (device, file):
+            refused = subprocess.run(
+                [str(BIN / "wakedeck"), "source", "--stdio"],
+                stdin=odd if name == "stdin" else subprocess.PIPE,
+                stdout=odd if name == "stdout" else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                check=False,
+                timeout=60,
+            )
+            assert refused.returncode == 3, refused
+            assert f"over pipes, and {name} is a file or a device".encode() in refused.stderr
