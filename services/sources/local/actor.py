@@ -19,6 +19,7 @@ from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.exec.runner import run_command
 from services.terminal.exec.sentinel import SentinelCommand
 from services.terminal.transport.base import Transport
+from services.text.sanitize import sanitize
 
 START_LIMIT_S = 12.0
 WAIT_LIMIT_S = 12.0
@@ -57,7 +58,10 @@ class LocalActor:
                     if said
                 ]
         except TimeoutError:
-            yield step.failed("The processes do not start in time.")
+            why = await asyncio.to_thread(spawn.unwritable, self._world)
+            place = sanitize(str(self._world.root), 200)
+            tail = f": nothing can be written into {place} ({why})" if why else ""
+            yield step.failed(f"The processes do not start in time{tail}.")
             return
         except WakedeckError as error:
             yield step.failed(error.sentence)

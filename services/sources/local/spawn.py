@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +20,13 @@ from services.sources.local import starts
 from services.sources.local.layout import ProcessRecord, World
 from services.sources.local.process_log import cut
 from services.sources.local.process_records import AGENT, alive, identify, keep_child, reap
+from services.text.sanitize import sanitize
 
 SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 KILL_WAIT_S = 2.0
 _POLL_S = 0.02
+_SOMETHING = 4096
+"""Bytes of a record and a line of a log."""
 _KEPT_ENVIRONMENT = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TERM|COLORTERM"
     r"|XDG_[A-Z_]+|PYTHONHASHSEED|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
@@ -102,6 +106,17 @@ class _Log:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)
+
+
+def unwritable(world: World) -> str:
+    """Why processes of the world can leave nothing in its folder; empty where they can."""
+    try:
+        with tempfile.TemporaryFile(dir=world.root) as file:
+            file.write(bytes(_SOMETHING))
+            file.flush()
+    except OSError as error:
+        return sanitize(error.strerror or type(error).__name__, 80)
+    return ""
 
 
 def terminate(record: ProcessRecord) -> None:

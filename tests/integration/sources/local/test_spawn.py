@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -148,3 +149,18 @@ def test_the_suspended_are_killed_at_once(sleeper: subprocess.Popen[bytes]) -> N
     until(lambda: process_records.alive(record) is Liveness.STOPPED)
     assert spawn.end(record, 600.0)
     assert sleeper.wait() == -signal.SIGKILL
+
+
+def test_why_nothing_can_be_left_in_a_world_is_told(world: World) -> None:
+    assert spawn.unwritable(world) == ""
+    assert spawn.unwritable(World(world.root / "gone")) == os.strerror(errno.ENOENT)
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from services.sources.local import layout, spawn\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "print(spawn.unwritable(layout.World(Path(sys.argv[1]))))"
+    )
+    argv = [sys.executable, "-c", program, str(world.root)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == os.strerror(errno.EFBIG) + "\n"
