@@ -50,14 +50,16 @@ def ending_line(shell: Shell, key: str) -> Content:
         said = f"{said} (exit code {shell.code})" if said else f"exit code {shell.code}"
     elif not said and shell.state is ShellState.ENDED:
         said = "no exit code arrived"
-    offer = f"press {key} to open a new shell; the old state is gone"
+    # One that failed hardly ever had a state: most never opened.
+    gone = "" if shell.state is ShellState.FAILED else "; the old state is gone"
+    offer = f"press {key} to open a new shell{gone}"
     if shell.retry is Retry.NO:
         done = shell.state is ShellState.ENDED and shell.code is None
         offer = "nothing is left to do here" if done else "opening it again will not help"
     elif shell.resumes:
         offer = f"press {key}: the same shell goes on if it is still there"
     elif shell.retry is Retry.AUTO:
-        offer = f"press {key} to try again now; the old state is gone"
+        offer = f"press {key} to try again now{gone}"
     head = f"{sign.word}: {said}" if said else sign.word
     return Content.assemble(signed(sign, head, bold=True), "  ", styled(offer, "dim"))
 

@@ -321,6 +321,13 @@ def test_an_ended_shell_says_how_and_what_is_offered(given_shell: Shell, words: 
         assert word in line
 
 
+@pytest.mark.parametrize("retry", [Retry.ASK, Retry.AUTO])
+def test_only_a_shell_that_was_there_has_an_old_state(retry: Retry) -> None:
+    failed, lost = (shell(state=one, retry=retry) for one in (ShellState.FAILED, ShellState.LOST))
+    assert "old state" not in ending_line(failed, "Enter").plain
+    assert "the old state is gone" in ending_line(lost, "Enter").plain
+
+
 def test_a_running_shell_has_no_ending() -> None:
     assert not ending_line(shell(), "Enter")
 
