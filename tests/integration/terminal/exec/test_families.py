@@ -234,7 +234,7 @@ async def test_what_nobody_takes_is_not_piled_up(
 ) -> None:
     async with family(name, tmp_path, home, monkeypatch) as one:
         script = "head -c 60000000 /dev/zero | tr '\\0' x; echo; echo e''nd"
-        request = ExecRequest(sh(script), timeout_s=120)
+        request = ExecRequest(sh(script), timeout_s=500)
         me, most, total, tail = psutil.Process(), 0, 0, b""
         async with aclosing(one.actor.exec(one.sandbox, request)) as events:  # type: ignore[type-var]
             await until(events, b"x")
