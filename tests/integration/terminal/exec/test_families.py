@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from services.errors import ShellError
+from services.terminal.exec import sentinel
 from services.terminal.exec.requests import (
     ExecEvent,
     ExecOutput,
@@ -233,6 +234,8 @@ async def test_what_nobody_takes_is_not_piled_up(
     name: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with family(name, tmp_path, home, monkeypatch) as one:
+        # A server cuts off a shell that ended seconds ago, however slowly we take the rest.
+        monkeypatch.setattr(sentinel, "LINGER_S", 60)
         script = "head -c 60000000 /dev/zero | tr '\\0' x; echo; echo e''nd"
         request = ExecRequest(sh(script), timeout_s=500)
         me, most, total, tail = psutil.Process(), 0, 0, b""
