@@ -56,7 +56,17 @@ def describe(role: str, port: int | None = None, socket: str = "") -> ProcessRec
     me = ProcessId.capture()
     if me is None:
         return ProcessRecord(role, os.getpid(), time.time(), port, socket=socket)
-    return ProcessRecord(role, me.pid, me.started_at(), port, me.start_ticks, me.boot_id, socket)
+    return record_of(me, role, port, socket)
+
+
+def record_of(
+    process: ProcessId, role: str, port: int | None = None, socket: str = ""
+) -> ProcessRecord:
+    """The record of a process that plays, or is to play, this role."""
+    begun = process.started_at()
+    return ProcessRecord(
+        role, process.pid, begun, port, process.start_ticks, process.boot_id, socket
+    )
 
 
 def identify(record: ProcessRecord) -> ProcessId | None:

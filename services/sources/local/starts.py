@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from services.process.identity import Liveness, ProcessId
 from services.sources.local.layout import ProcessRecord, World, read_record_file, write_record_file
-from services.sources.local.process_records import alive, started_at
+from services.sources.local.process_records import alive, record_of, started_at
 
 LONGEST_START_S = 30.0
 """A process that does not serve after this long hangs, on a slow machine too."""
@@ -22,9 +22,7 @@ def note(world: World, role: str, pid: int) -> None:
     process = ProcessId.capture(pid)
     if process is None:
         return
-    made = ProcessRecord(
-        role, pid, process.started_at(), None, process.start_ticks, process.boot_id
-    )
+    made = record_of(process, role)
     # Where nothing can be written it leaves no record of its own either.
     with suppress(OSError):
         write_record_file(world.starts / role, made)

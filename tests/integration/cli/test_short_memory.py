@@ -10,20 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 NO_THREAD = """
-import asyncio, logging, resource, threading
-from pathlib import Path
+import asyncio, logging, resource
+from tests.support.no_threads import no_more_threads
 
 logging.getLogger().addHandler(logging.NullHandler())  # as where the program begins
-
-def no_more_threads():
-    threading.stack_size(64 << 20)  # larger than what is kept of threads before
-    most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (most + (32 << 20), resource.RLIM_INFINITY))
-    try:
-        threading.Thread(target=print).start()
-    except RuntimeError:
-        return
-    raise AssertionError("a thread was started")
 """
 RESULT = f"""{NO_THREAD}
 from tui.cli.event_loop import run_command

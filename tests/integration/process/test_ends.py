@@ -123,25 +123,17 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
 """
 
 NO_THREAD = """
-import logging, resource, threading
-from pathlib import Path
+import logging
 from services.process import child
 from services.process.run import run
+from tests.support.no_threads import no_more_threads
 from tui.cli.event_loop import run_command
 
 logging.getLogger().addHandler(logging.NullHandler())
 
 async def main():
     await run(["true"], timeout_s=60)  # what is loaded at the first
-    threading.stack_size(64 << 20)  # larger than what is kept of threads before
-    most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (most + (32 << 20), resource.RLIM_INFINITY))
-    try:
-        threading.Thread(target=print).start()
-    except RuntimeError:
-        pass
-    else:
-        raise AssertionError("a thread was started")
+    no_more_threads()
     assert (await run(["sh", "-c", "echo it; exit 3"], timeout_s=60)).stdout == b"it\\n"
     # What a child leaves behind that does not obey is looked for and ended, too.
     child.GRACE_S = 0.5

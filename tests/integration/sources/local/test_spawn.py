@@ -46,9 +46,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 def record_of(child: subprocess.Popen[bytes]) -> ProcessRecord:
     process = ProcessId.capture(child.pid)
     assert process is not None
-    return ProcessRecord(
-        "x", process.pid, process.started_at(), None, process.start_ticks, process.boot_id
-    )
+    return process_records.record_of(process, "x")
 
 
 def test_what_a_process_inherits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
