@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from pathlib import Path
 
 from services.models import Event, Severity
 from tests.support.clock import FakeClock
+from tests.support.engines import engine
 from tests.support.waiting import eventually
-from tui.engine import Engine
 
 LOST = Event(5.0, Severity.WORSE, "claw", "", "source", "claw does not answer")
-
-
-def engine(state: Path, clock: FakeClock, heard: list[Event]) -> Engine:
-    return Engine(
-        (),
-        clock,
-        intervals={},
-        journal=state / "journal.db",
-        locks=state / "locks",
-        read_only=False,
-        jitter=random.Random(1),
-        on_delta=lambda _: None,
-        on_queue=lambda _: None,
-        on_attempt=lambda _: None,
-        on_events=heard.extend,
-    )
 
 
 async def told(state: Path, *events: Event) -> list[Event]:
     """What is heard where these happen before the journal is open."""
     heard: list[Event] = []
-    one = engine(state, FakeClock(), heard)
+    one = engine(state, (), FakeClock(), heard)
     running = asyncio.create_task(one.run())
     one.record_events(*events)
     await eventually(lambda: one.journal_loaded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from services.models import (
 from services.sources.protocol.actor import ReadOnlyActor
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.source import OpenSource
+from tests.support.engines import engine
 from tests.support.waiting import eventually
 from tui.engine import Engine
 
@@ -56,21 +56,10 @@ class Looking(NoQueues):
         pass
 
 
-def engine(state: Path, truth: Truth, heard: list[Event]) -> Engine:
-    looking = Looking(truth)
-    return Engine(
-        (OpenSource(looking, ReadOnlyActor()),),  # type: ignore[arg-type]
-        SystemClock(),
-        intervals={"here": 0.05},
-        journal=state / "journal.db",
-        locks=state / "locks",
-        read_only=False,
-        jitter=random.Random(len(heard)),
-        on_delta=lambda _: None,
-        on_queue=lambda _: None,
-        on_attempt=lambda _: None,
-        on_events=heard.extend,
-    )
+def looking_on(state: Path, truth: Truth, heard: list[Event]) -> Engine:
+    opened = OpenSource(Looking(truth), ReadOnlyActor())  # type: ignore[arg-type]
+    shown, seed = {"here": 0.05}, len(heard)
+    return engine(state, (opened,), SystemClock(), heard, intervals=shown, seed=seed)
 
 
 async def recorded(path: Path) -> list[Event]:
@@ -84,7 +73,7 @@ async def recorded(path: Path) -> list[Event]:
 async def test_ten_panels_see_each_change_and_record_it_once(tmp_path: Path) -> None:
     truth = Truth()
     heard: list[list[Event]] = [[] for _ in range(10)]
-    panels = [engine(tmp_path, truth, one) for one in heard]
+    panels = [looking_on(tmp_path, truth, one) for one in heard]
     running = [asyncio.create_task(one.run()) for one in panels]
     box = SandboxId("here", "box")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from pathlib import Path
 
 from services.clock import SystemClock
@@ -12,6 +11,7 @@ from services.models import Observation, Sandbox, SandboxId, SandboxState, Sourc
 from services.sources.protocol.actor import ReadOnlyActor
 from services.sources.protocol.observer import NoQueues
 from services.sources.protocol.source import OpenSource
+from tests.support.engines import engine
 from tests.support.waiting import eventually
 from tui.engine import Engine
 
@@ -39,19 +39,7 @@ class LateToStop(NoQueues):
 
 
 def engine_of(folder: Path, *sources: OpenSource) -> Engine:
-    return Engine(
-        sources,
-        SystemClock(),
-        intervals={},
-        journal=folder / "journal.db",
-        locks=folder / "locks",
-        read_only=False,
-        jitter=random.Random(1),
-        on_delta=lambda _: None,
-        on_queue=lambda _: None,
-        on_attempt=lambda _: None,
-        on_events=lambda _: None,
-    )
+    return engine(folder, sources, SystemClock(), [])
 
 
 class Entered:
