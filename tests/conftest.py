@@ -39,6 +39,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
             idle.install()
         gc.freeze()
+        gc.set_threshold(5_000, 20, 50)
         gc.enable()
 
 

@@ -6,8 +6,10 @@ import asyncio
 import base64
 import json
 import ssl
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -273,10 +275,8 @@ class KubeApi:
         await exchange.begin()
         while True:
             async with self._changed:
-                fresh = [event for event in self._changes if event[0] > seen]
-                while not fresh and cut == self._cut:
+                while not (fresh := self._since(seen)) and cut == self._cut:
                     await self._changed.wait()
-                    fresh = [event for event in self._changes if event[0] > seen]
             for version, kind, one in fresh:
                 seen = version
                 if wanted(one):
@@ -287,6 +287,9 @@ class KubeApi:
                     await exchange.chunk(_line({"type": "ERROR", "object": gone}))
                 await exchange.chunk(b"")
                 return
+
+    def _since(self, version: int) -> list[tuple[int, str, Pod]]:
+        return self._changes[bisect_right(self._changes, version, key=itemgetter(0)) :]
 
     async def _exec(self, exchange: Exchange) -> None:
         request = exchange.request
