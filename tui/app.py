@@ -47,6 +47,7 @@ from tui.panel.stylesheet import KeptStylesheet
 from tui.panel.view_state import WRITE_S, ViewStateStore
 from widgets.panes.binding_rows import key_sections
 from widgets.panes.header import HeaderState
+from widgets.workers import run_worker
 
 if TYPE_CHECKING:
     from services.terminal.exec.requests import ShellChoice
@@ -222,8 +223,8 @@ class WakedeckApp(App[int], inherit_bindings=False):
         if notice := drivers.charset_notice():
             self.notify_user(notice, "warning")
         self.set_interval(WRITE_S, self._save_view)
-        self.run_worker(self.engine.run(), group="engine", exit_on_error=False)
-        self.run_worker(asyncio.to_thread(preload), group="engine", exit_on_error=False)
+        run_worker(self, self.engine.run, group="engine")
+        run_worker(self, asyncio.to_thread, preload, group="engine")
         leave_on_signals(self.action_leave)  # again: some drivers take signals for themselves
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -307,7 +308,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
 
     def _save_view(self) -> None:
         self.view_state.pause_timeline(self.dashboard, self.engine.journal_loaded)
-        self.run_worker(self._write_view(), group="view", exclusive=True, exit_on_error=False)
+        run_worker(self, self._write_view, group="view", exclusive=True)
 
     async def _write_view(self) -> None:
         await self.view_state.save(self.dashboard, self.terminal_bell.muted)
@@ -345,7 +346,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         if self.is_web:
             self.notify_user("A page writes nothing on its server: your browser can save it.")
             return
-        self.run_worker(self._save_screenshot(), exit_on_error=False)
+        run_worker(self, self._save_screenshot)
 
     async def _save_screenshot(self) -> None:
         from tui.panel.screenshots import save
@@ -369,7 +370,7 @@ class WakedeckApp(App[int], inherit_bindings=False):
         if not self._leaving:
             self._leaving = True
             if self._begun:  # else it leaves where it would begin
-                self.run_worker(self._leave(), group="leave", exit_on_error=False)
+                run_worker(self, self._leave, group="leave")
 
     async def _leave(self) -> None:
         try:

@@ -40,6 +40,7 @@ from widgets.panes.repair_bar import RepairKeys
 from widgets.panes.sandboxes import SandboxPane
 from widgets.panes.table_pane import TablePane
 from widgets.terminal.messages import ZoomRequested
+from widgets.workers import run_worker
 
 CHORD = "ctrl+]"
 TICK_S = 1.0
@@ -263,8 +264,10 @@ class Dashboard(PaneScreen):
 
     @on(EventPane.SearchRequested)
     def _search_history(self, event: EventPane.SearchRequested) -> None:
-        fill = self.context.history.fill(self.query_one(EventPane), event.words)
-        self.run_worker(fill, group="recall", exclusive=True, exit_on_error=False)
+        events = self.query_one(EventPane)
+        run_worker(
+            self, self.context.history.fill, events, event.words, group="recall", exclusive=True
+        )
 
     @on(RepairController.ReconnectRequested)
     def _reopen_shells(self, event: RepairController.ReconnectRequested) -> None:
@@ -301,8 +304,7 @@ class Dashboard(PaneScreen):
             if (asking := self.context.actions.asking_shell(source)) is not None:
                 self.shell_controller.ask(asking)
                 continue
-            working = self.context.actions.sign_in(source)
-            self.run_worker(working, group="sign-in", exit_on_error=False)
+            run_worker(self, self.context.actions.sign_in, source, group="sign-in")
 
     def _start_bulk(self, verb: Verb) -> bool:
         """Begin with what is marked now; False where nothing is. The marks have done their work."""

@@ -15,6 +15,7 @@ from services.models import AttemptState, Capability, SandboxId, Verb
 from services.text.signs import DOING
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify, Tone
+from widgets.workers import run_worker
 
 if TYPE_CHECKING:
     from services.repair.attempts import AttemptHandle
@@ -94,7 +95,7 @@ class Bulk:
         self._verb, self._total, self._cancelled = verb, len(sandboxes), False
         self._outcomes.clear()
         frozen = tuple(dict.fromkeys(sandboxes))
-        self._app.run_worker(self._all(verb, frozen), group="bulk", exit_on_error=False)
+        run_worker(self._app, self._all, verb, frozen, group="bulk")
         self._on_change()
         return True
 

@@ -11,6 +11,7 @@ from services.errors import WakedeckError
 from services.models import Attempt, Capability, SandboxId
 from tui.engine import Engine
 from tui.panel.actions import Actions, Notify
+from widgets.workers import run_worker
 
 if TYPE_CHECKING:
     from services.sources.protocol.proposer import Proposal, Proposer
@@ -58,7 +59,7 @@ class Confirmations:
             self._notify("Another question is still open.", "warning")
             return
         self._asking = True
-        self._app.run_worker(self._ask(sandbox, verb), group="proposals", exit_on_error=False)
+        run_worker(self._app, self._ask, sandbox, verb, group="proposals")
 
     async def _ask(self, sandbox: SandboxId, verb: str) -> None:
         try:
@@ -72,7 +73,7 @@ class Confirmations:
                 if confirmed:
                     self._actions.carry_out(proposal)
                     if proposal.container:
-                        self._app.run_worker(self._enter(proposal), exit_on_error=False)
+                        run_worker(self._app, self._enter, proposal)
                 if confirmed is not None and not proposal.refusal:
                     return
                 proposal = await self._edit_text(proposer, proposal)

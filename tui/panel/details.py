@@ -13,6 +13,7 @@ from services.models import Event, Gateway, GatewayId, Message, Sandbox, Sandbox
 from services.sources.protocol.observer import Describes
 from tui.engine import Engine
 from tui.panel.history import EventHistory
+from widgets.workers import run_worker
 
 if TYPE_CHECKING:
     from widgets.panes.details import DetailPane
@@ -47,11 +48,11 @@ class Details:
         self._open = pane
         self._app.push_screen(pane)
         if isinstance(subject, Sandbox | Gateway):
-            pane.run_worker(self._last_day(pane, subject.id), exit_on_error=False)
+            run_worker(pane, self._last_day, pane, subject.id)
         if isinstance(subject, Sandbox):
-            pane.run_worker(self._described(pane, subject.id), exit_on_error=False)
+            run_worker(pane, self._described, pane, subject.id)
         if isinstance(subject, Message) and of is not None:
-            pane.run_worker(self._content(pane, subject, of), exit_on_error=False)
+            run_worker(pane, self._content, pane, subject, of)
 
     def refresh(self) -> None:
         """Update the open dialog after a poll round."""

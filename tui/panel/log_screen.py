@@ -35,6 +35,7 @@ from widgets.log.pane import LogPane
 from widgets.log.view import LogView
 from widgets.panes.footer import KeyFooter
 from widgets.panes.header import HealthHeader
+from widgets.workers import run_worker
 
 PAGER, EDITOR = ("PAGER",), ("VISUAL", "EDITOR")
 _USUAL = {PAGER: "less", EDITOR: "vi"}
@@ -84,7 +85,7 @@ class LogScreen(Screen[None]):
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
         self._tick()
-        self.run_worker(self._begin(), group="log", exclusive=True, exit_on_error=False)
+        run_worker(self, self._begin, group="log", exclusive=True)
 
     def action_back(self) -> None:
         """Drop marks or a search; where there are none, go back."""
@@ -117,7 +118,7 @@ class LogScreen(Screen[None]):
         if reason := self.disabled_reason("pager"):
             self.context.notify(reason, "warning")
             return
-        self.app.run_worker(self._show(variables), group="program", exit_on_error=False)
+        run_worker(self.app, self._show, variables, group="program")
 
     async def _show(self, variables: tuple[str, ...]) -> None:
         lines = self._pane.view.lines
@@ -131,9 +132,7 @@ class LogScreen(Screen[None]):
     @on(LogPane.Chosen)
     def _another(self, event: LogPane.Chosen) -> None:
         event.stop()
-        self.run_worker(
-            self._follow(event.stream), group="log", exclusive=True, exit_on_error=False
-        )
+        run_worker(self, self._follow, event.stream, group="log", exclusive=True)
 
     @on(LogView.Copied)
     def _copy(self, event: LogView.Copied) -> None:

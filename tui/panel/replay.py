@@ -26,6 +26,7 @@ from services.text.sanitize import sanitize
 from tui.panel import themes
 from widgets.panes.footer import KeyFooter
 from widgets.terminal.view import TerminalView
+from widgets.workers import run_worker
 
 SLOWEST, FASTEST = 0.125, 64.0
 _STEP_S = 0.05
@@ -88,7 +89,7 @@ class Replay(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         self._update_frame()
         self.set_interval(0.25, self._update_frame)
-        self.run_worker(self._play(), exit_on_error=False)
+        run_worker(self, self._play)
 
     @property
     def paused(self) -> bool:

@@ -30,6 +30,7 @@ from widgets.terminal.messages import (
     Resized,
     Typed,
 )
+from widgets.workers import run_worker
 
 if TYPE_CHECKING:
     from services.logs.reader import LogRecord
@@ -85,9 +86,7 @@ class ShellController(ShellPane):
             pane = self._panes.focused_pane
             if take_keys and pane is not Pane.SHELL:
                 self._came_from = pane
-            self.app.run_worker(
-                self._run_shell(opened, take_keys), group="shells", exit_on_error=False
-            )
+            run_worker(self.app, self._run_shell, opened, take_keys, group="shells")
 
     def ask(self, source: SandboxId) -> None:
         """The one tab in which a source asks the operator, in front; run anew where it is over."""
@@ -155,7 +154,7 @@ class ShellController(ShellPane):
             and one.session.shell.state in (ShellState.LOST, ShellState.FAILED)
         ]
         if lost:
-            self.app.run_worker(self._after_repair(sandbox, lost), exit_on_error=False)
+            run_worker(self.app, self._after_repair, sandbox, lost)
 
     async def _after_repair(self, sandbox: SandboxId, lost: Sequence[str]) -> None:
         if await self.context.actions.wait_repaired(sandbox):
@@ -268,7 +267,7 @@ class NowFeed:
         refused = self._context.actions.refusals(sandbox).get(Capability.LOGS, "")
         self._view.clear_log(end_sentence(f"No log: {refused}") if refused else "")
         if not refused:
-            self._worker = self._view.run_worker(self._run(sandbox), exit_on_error=False)
+            self._worker = run_worker(self._view, self._run, sandbox)
 
     async def _run(self, sandbox: SandboxId) -> None:
         await self._context.clock.sleep(REST_S)

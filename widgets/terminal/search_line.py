@@ -10,6 +10,7 @@ from widgets.terminal.canvas import TerminalCanvas
 from widgets.terminal.rows import CellPosition
 from widgets.terminal.search import LONGEST_QUERY, Match, Query
 from widgets.terminal.viewport import end_of
+from widgets.workers import run_worker
 
 LINES_A_SLICE = 250
 """Lines looked at before other work runs."""
@@ -103,8 +104,8 @@ class SearchLine:
     ) -> None:
         self._no_match = ""
         if self._query.text:
-            self._canvas.run_worker(
-                self._search(screen, walk, missed), name="search", group="search", exclusive=True
+            run_worker(
+                self._canvas, self._search, screen, walk, missed, group="search", exclusive=True
             )
 
     async def _search(
