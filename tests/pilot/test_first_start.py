@@ -88,6 +88,7 @@ async def test_a_source_that_fails_says_why_and_what_to_do() -> None:
         await stage.settle()
         said = text(stage.app)
         assert "There is no folder ~/nanoclaw" in said
+        assert "no gateway" not in said and "no sandboxes" not in said
         assert "R refreshes" in said
         assert "wakedeck doctor" in said
 

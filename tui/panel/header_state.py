@@ -48,6 +48,7 @@ class HeaderBuilder:
             if one.latency_s is not None and not one.stale
         ]
         slowest = max(measured, default=None)
+        waiting = any(one.last_success_at is None for one in board.links.values())
         held_up = board.held_up
         return HeaderState(
             profile=self._profile,
@@ -56,6 +57,7 @@ class HeaderBuilder:
             gateways=_worst_first(totals),
             trouble_since=_trouble_since(board),
             lost=tuple(one.source for one in lost),
+            waiting=waiting,
             unknown_lists=totals.unknown_lists,
             needs_me=totals.needs_me,
             held_up_s=held_up.held_up_s
@@ -64,7 +66,9 @@ class HeaderBuilder:
             latency_s=None if slowest is None else slowest[0],
             slowest_of=len(measured),
             samples=tuple(self._samples.get(measured[0][1], ())) if len(measured) == 1 else (),
-            last_success_at=min((one for one in seen if one is not None), default=None),
+            last_success_at=None
+            if waiting and not lost
+            else min((one for one in seen if one is not None), default=None),
             retry_at=min(retries, default=None),
             retry_key=self._retry_key,
             read_only=self._read_only,

@@ -62,6 +62,8 @@ class HeaderState(NamedTuple):
     """Since when the first gateway in trouble has been in it."""
     lost: tuple[str, ...] = ()
     """Sources that do not answer."""
+    waiting: bool = False
+    """Whether a source has never answered: what is not seen is not known, not absent."""
     unknown_lists: int = 0
     needs_me: int = 0
     held_up_s: float = 0.0
@@ -146,7 +148,7 @@ def _left(state: HeaderState, room: _Room) -> Content:
         words = f"{state.unknown_lists} {lists} {UNKNOWN_LIST.word}"
         parts.append(signed(UNKNOWN_LIST, words))
     elif not state.totals and not state.lost:
-        parts.append(styled("no sandboxes", "dim"))
+        parts.append(styled("not known yet" if state.waiting else "no sandboxes", "dim"))
     return joined(parts)
 
 
@@ -159,7 +161,10 @@ def _right(state: HeaderState, room: _Room) -> Content:
 
 
 def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
-    yield _gateways(state, room)
+    if state.gateways:
+        yield _gateways(state, room)
+    elif not state.waiting:
+        yield styled("no gateway", "dim")
     if state.lost:
         name = state.lost[0] if len(state.lost) == 1 else f"{len(state.lost)} sources"
         yield signed(LOST, sanitize_line(f"{name} {LOST.word}", 32))
@@ -189,8 +194,6 @@ def _right_parts(state: HeaderState, room: _Room) -> Iterator[Content]:
 
 def _gateways(state: HeaderState, room: _Room) -> Content:
     """One state for all, or each with its number, the worst first with how long."""
-    if not state.gateways:
-        return styled("no gateway", "dim")
     worst, number = state.gateways[0]
     since = state.trouble_since
     lasts = "" if since is None or _quiet(worst) else f" for {age(state.now, since)}"

@@ -202,6 +202,14 @@ def test_what_is_not_current_is_counted_apart() -> None:
     assert "no sandboxes" not in header_line(header(totals=(), unknown_lists=1), 160).plain
 
 
+def test_before_the_first_answer_nothing_is_said_to_be_absent() -> None:
+    asked = header_line(header(totals=(), gateways=(), waiting=True), 120).plain
+    assert "not known yet" in asked
+    assert "no sandboxes" not in asked and "no gateway" not in asked
+    answered = header_line(header(totals=(), gateways=()), 120).plain
+    assert "no sandboxes" in answered and "no gateway" in answered
+
+
 @_SETTINGS
 @given(st.integers(1, 220), st.text(max_size=40), st.booleans())
 def test_the_header_is_exactly_as_wide_as_asked(width: int, profile: str, lost: bool) -> None:
