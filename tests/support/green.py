@@ -1,7 +1,8 @@
 """`make green`: the suite on clean clones in every way that once failed, with a log to resume.
 
 `--only quiet` takes the ways whose names begin so, `--files` names the files for fifty runs each,
-`--summary` only tells. What is in the log for this commit is not run again; `--again` does.
+of which `--beside` go on at a time, `--summary` only tells. What is in the log for this commit is
+not run again; `--again` does.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from xml.etree import ElementTree
 
 from tests.support.cache import CACHE
@@ -81,6 +84,7 @@ def main() -> int:
     ask.add_argument("--only", nargs="*", default=[""], help="names, or beginnings of names")
     ask.add_argument("--files", nargs="*", help="test files to run fifty times each")
     ask.add_argument("--times", type=int, default=TIMES)
+    ask.add_argument("--beside", type=int, default=os.cpu_count())
     ask.add_argument("--log", type=Path, default=LOG)
     ask.add_argument("--again", action="store_true", help="although it is in the log")
     ask.add_argument("--summary", action="store_true", help="run nothing")
@@ -91,13 +95,12 @@ def main() -> int:
     names = [*WAYS, *(_many(name, chosen.times) for name in chosen.files or _changed())]
     names = [name for name in names if name.startswith(tuple(chosen.only))]
     known = {} if chosen.again else _read(chosen.log, commit)
-    for name in names:
-        if chosen.summary or name in known:
-            continue
-        print(f"{time.strftime('%H:%M:%S')} {name} …", flush=True)
-        known[name] = _ran(name, commit, chosen.times, chosen.log.parent / "green")
-        _append(chosen.log, known[name])
-        print(known[name].line, flush=True)
+    asked = [name for name in names if name not in known and not chosen.summary]
+    outputs = chosen.log.parent / "green"
+    for result in _results(asked, commit, chosen.times, chosen.beside, outputs):
+        known[result.scenario] = result
+        _append(chosen.log, result)
+        print(result.line, flush=True)
     print(f"\nCommit {commit[:12]}")
     for name in names:
         print(known[name].line if name in known else f"not run              {name}")
@@ -144,24 +147,81 @@ def _append(log: Path, result: Result) -> None:
         file.write(json.dumps(asdict(result)) + "\n")
 
 
-def _ran(name: str, commit: str, times: int, outputs: Path) -> Result:
-    started = time.monotonic()
+def _results(
+    names: Sequence[str], commit: str, times: int, beside: int, outputs: Path
+) -> Iterator[Result]:
+    """Each as it is known: the ways one after the other, then the files."""
     outputs.mkdir(parents=True, exist_ok=True)
-    output = outputs / f"{commit[:12]}-{re.sub(r'[^a-z0-9_-]+', '-', name)}.txt"
+    for name in names:
+        if name in WAYS:
+            yield _one_way(name, commit, _output(outputs, commit, name))
+    if many := [name for name in names if name not in WAYS]:
+        yield from _often(many, commit, times, beside, outputs)
+
+
+def _output(outputs: Path, commit: str, name: str) -> Path:
+    return outputs / f"{commit[:12]}-{re.sub(r'[^a-z0-9_-]+', '-', name)}.txt"
+
+
+def _one_way(name: str, commit: str, output: Path) -> Result:
+    print(f"{time.strftime('%H:%M:%S')} {name} …", flush=True)
+    started = time.monotonic()
     result = Result(commit, name, 0, 0.0)
     with _clone(commit) as folder, output.open("wb") as out:
         try:
-            if name in WAYS:
-                _whole(name, folder, out.fileno(), result)
-            else:
-                _often(name.partition(" ")[2], times, folder, out.fileno(), result)
+            _whole(name, folder, out.fileno(), result)
         except Hindrance as why:
             result.code, result.failures = 2, [str(why)]
     result.seconds = round(time.monotonic() - started, 1)
+    _tell_red(result, output)
+    return result
+
+
+def _tell_red(result: Result, output: Path) -> None:
     if result.code:
         result.failures = result.failures or [f"exit code {result.code}, and no test failed"]
         result.tail = output.read_text("utf-8", errors="replace").splitlines()[-_TAIL:]
-    return result
+
+
+def _often(
+    names: Sequence[str], commit: str, times: int, beside: int, outputs: Path
+) -> Iterator[Result]:
+    """Files many times, each time in a process of its own; seconds are those of all runs."""
+    found = {name: Result(commit, name, 0, 0.0) for name in names}
+    print(f"{time.strftime('%H:%M:%S')} {len(names)} files {times} times …", flush=True)
+    with _clone(commit) as folder, ThreadPoolExecutor(beside) as pool:
+        clone = folder / "wakedeck"
+        environ = _plain_environment()
+        if _run(["make", "--no-print-directory", "kits"], clone, environ, subprocess.DEVNULL):
+            raise SystemExit("The environment of the clone could not be made.")
+
+        def once(name: str, number: int) -> None:
+            output = _output(outputs, commit, f"{name}-{number}")
+            report = clone / f"{output.stem}.xml"
+            file = name.partition(" ")[2]
+            argv = [".venv/bin/python", "-m", "pytest", file, "-n", "0", f"--junitxml={report}"]
+            started = time.monotonic()
+            with output.open("wb") as out:
+                code = _run(argv, clone, environ, out.fileno())
+            result = found[name]
+            with lock:
+                result.seconds = round(result.seconds + time.monotonic() - started, 1)
+                result.counts["runs"] = result.counts.get("runs", 0) + 1
+                _count(report, result)
+                if code:
+                    result.code = code
+                    result.counts["red runs"] = result.counts.get("red runs", 0) + 1
+                    _tell_red(result, output)
+                else:
+                    output.unlink()
+
+        lock = Lock()
+        runs = {pool.submit(once, name, number): name for number in range(times) for name in names}
+        for ended in as_completed(runs):
+            ended.result()
+            name = runs[ended]
+            if name in found and found[name].counts["runs"] == times:
+                yield found.pop(name)
 
 
 @contextmanager
@@ -201,23 +261,6 @@ def _whole(name: str, folder: Path, out: int, result: Result) -> None:
     with _two_loops() if name == "busy" else contextlib.nullcontext():
         result.code = _run(test, folder / "wakedeck", environ, out)
     _count(report, result)
-
-
-def _often(file: str, times: int, folder: Path, out: int, result: Result) -> None:
-    """One file many times, in one process each."""
-    clone = folder / "wakedeck"
-    environ = _plain_environment()
-    if _run(["make", "--no-print-directory", "kits"], clone, environ, out):
-        raise Hindrance("the environment could not be made")
-    report = clone / "report.xml"
-    for _ in range(times):
-        argv = [".venv/bin/python", "-m", "pytest", file, "-n", "0", f"--junitxml={report}"]
-        code = _run(argv, clone, environ, out)
-        result.counts["runs"] = result.counts.get("runs", 0) + 1
-        if code:
-            result.code = code
-            result.counts["red runs"] = result.counts.get("red runs", 0) + 1
-        _count(report, result)
 
 
 def _plain_environment() -> dict[str, str]:

@@ -12,12 +12,17 @@ import pytest
 
 from tests.support import green
 
-MAKEFILE = """\
+MAKEFILE = (
+    f"""\
 kits:
-\t@echo kits
+\t@mkdir -p .venv/bin && printf '#!/bin/sh\\nexec {sys.executable} "$$@"\\n' > .venv/bin/python
+\t@chmod +x .venv/bin/python
+"""
+    + """\
 test:
 \t@$(or $(PYTHON),python3) tell.py $(ARGS)
 """
+)
 TELL = """\
 import json, os, signal, sys, time
 from pathlib import Path
@@ -119,3 +124,32 @@ def test_what_is_known_is_not_run_again_and_red_is_said(
     assert json.loads(log.read_text().splitlines()[-1])["tail"]
     # Not run is not green.
     assert run(monkeypatch, log, "--only", "quiet-3", "--files", "--summary") == 1
+
+
+def test_files_are_run_many_times_and_one_red_run_is_red(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (project / "tests").mkdir()
+    (project / "tests" / "test_well.py").write_text("def test_well(): pass\n")
+    (project / "tests" / "test_once.py").write_text(
+        "def test_once():\n    open('begun', 'x')\n\ndef test_more(): pass\n"
+    )
+    commit(project)
+    log = tmp_path / "log.jsonl"
+    files = "tests/test_well.py", "tests/test_once.py"
+    words = "--only", "3x", "--times", "3", "--beside", "2", "--files", *files
+    assert run(monkeypatch, log, *words) == 1
+    found = {one["scenario"]: one for one in map(json.loads, log.read_text().splitlines())}
+    well, once = found["3x tests/test_well.py"], found["3x tests/test_once.py"]
+    assert (well["counts"]["runs"], well["counts"]["passed"], well["code"]) == (3, 3, 0)
+    assert (once["counts"]["red runs"], once["counts"]["failures"], once["code"]) == (2, 2, 1)
+    assert once["failures"] == ["tests.test_once::test_once"] * 2
+    assert any("FileExistsError" in line for line in once["tail"])
+    kept = {one.name for one in (log.parent / "green").iterdir()}
+    assert len(kept) == 2, "what green runs print is not kept"
+    capsys.readouterr()
+    assert run(monkeypatch, log, *words) == 1
+    assert "…" not in capsys.readouterr().out, "what is in the log is not run again"
