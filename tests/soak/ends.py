@@ -22,8 +22,9 @@ import tempfile
 import termios
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -214,15 +215,21 @@ def _broken(state: Path) -> list[str]:
     return found
 
 
-def ended(home: Path, seed: int, times: int, say: Callable[[str], None] = print) -> Outcome:
-    """End `times` panels in this home."""
+def ended(
+    home: Path,
+    seed: int,
+    times: int,
+    loads: Sequence[int] = (0, 3),
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """End `times` panels in this home, each beside one of these numbers of busy processes."""
     rolls, outcome = random.Random(seed), Outcome()
     state = home / ".local" / "state" / "wakedeck"
     ways = [(way, context) for context in CONTEXTS for way in WAYS]
     rolls.shuffle(ways)
     for number in range(times):
         way, context = ways[number % len(ways)]
-        after, load = rolls.choice((0.3, 1.0, 2.0, 5.0)) * rolls.random(), rolls.choice((0, 3))
+        after, load = rolls.choice((0.3, 1.0, 2.0, 5.0)) * rolls.random(), rolls.choice(loads)
         told = f"{number}: {way}, {context}, after {after:.2f} s, load {load} (seed {seed})"
         wrong = []
         with _load(load):
@@ -309,7 +316,7 @@ def main() -> int:
     chosen = ask.parse_args()
     home = Path(tempfile.mkdtemp(prefix="ends"))
     try:
-        outcome = ended(home, chosen.seed, chosen.times, lambda text: print(text, flush=True))
+        outcome = ended(home, chosen.seed, chosen.times, say=partial(print, flush=True))
     finally:
         _clear(home)
         shutil.rmtree(home, ignore_errors=True)

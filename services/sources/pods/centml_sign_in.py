@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, parse_json
 from services.net.failures import is_loopback
+from services.net.http import ApiError
 from services.sources.pods.centml_token import (
     CentmlCredential,
     ServiceAccount,
@@ -24,6 +25,7 @@ from services.sources.pods.centml_token import (
     service_account,
     stored,
 )
+from services.sources.pods.writes import WritingHttp
 from services.text.redact import redact_line
 from services.text.sanitize import sanitize
 
@@ -31,7 +33,6 @@ AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
 CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"
 """The platform's public OAuth client, unless CENTML_WORKOS_CLIENT_ID names another."""
 LIMIT_S = 10.0
-_LARGEST = 1 << 18
 _LOGIN = "Sign in with `centml login`."
 
 
@@ -92,34 +93,37 @@ async def _refresh(held: Stored, environ: Mapping[str, str]) -> Stored:
 async def _post(
     url: str, *, form: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    import httpx
-
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https" and not is_loopback(host):
         raise UnavailableError(f"A secret would travel to {sanitize(host, 100)} without TLS.")
+    if form is not None:
+        kind, content = "application/x-www-form-urlencoded", urlencode(form).encode()
+    else:
+        kind, content = "application/json", json.dumps(body).encode()
+    http = WritingHttp(f"{parts.scheme}://{parts.netloc}", sanitize(host, 100), dict)
+    path = parts._replace(scheme="", netloc="").geturl()
     try:
-        raw = bytearray()
-        async with (
-            httpx.AsyncClient(timeout=LIMIT_S, trust_env=not is_loopback(host)) as client,
-            client.stream("POST", url, data=form, json=body) as answer,
-        ):
-            async for part in answer.aiter_bytes():
-                raw += part
-                if len(raw) > _LARGEST:
-                    break
-        value = parse_json(bytes(raw))
-    except httpx.HTTPError as error:
-        raise UnavailableError(
-            f"{sanitize(host, 100)} did not answer: {type(error).__name__}."
-        ) from (error)
+        value = parse_json(await http.write("POST", path, kind, content, LIMIT_S))
+    except ApiError as refused:
+        value = _refusal(refused)
     except UnfitError:
         raise UnavailableError(
             f"{sanitize(host, 100)} answered with something else than JSON."
         ) from None
+    finally:
+        await http.close()
     if not isinstance(value, dict):
         raise UnavailableError(f"{sanitize(host, 100)} answered with something else than a token.")
     return value
+
+
+def _refusal(refused: ApiError) -> Any:
+    """What a refusal says in JSON; raises it where it says something else."""
+    try:
+        return parse_json(refused.body)
+    except UnfitError:
+        raise refused from None
 
 
 def _why(answer: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from services.sources.pods.kube_access import KubeAccess
 from services.sources.pods.kube_client import pod_path, read_one, split_id
 from services.sources.pods.pod import ContainerStatus, Pod, container_of
 from services.sources.pods.shell_commands import DEBUG_IMAGE, debug_command
-from services.sources.pods.writes import PatchingHttp
+from services.sources.pods.writes import WritingHttp
 from services.sources.protocol.proposer import Proposal
 from services.sources.protocol.steps import StepBuilder
 from services.text.sanitize import sanitize
@@ -55,7 +55,7 @@ class ReachesPods(Protocol):
     async def pod_of(self, sandbox: SandboxId) -> SandboxId:
         """The pod behind a row."""
 
-    async def writing(self) -> PatchingHttp:
+    async def writing(self) -> WritingHttp:
         """A connection that can patch."""
 
     async def access(self) -> KubeAccess:
@@ -170,7 +170,7 @@ def _refusal(pod: Pod) -> str:
     return "" if pod.spec.node_name else "the pod has no node yet"
 
 
-async def _may_add(http: PatchingHttp, namespace: str, name: str) -> bool:
+async def _may_add(http: WritingHttp, namespace: str, name: str) -> bool:
     """Whether the cluster says so; where it cannot be asked, the patch itself tells."""
     asked = {
         "namespace": namespace,

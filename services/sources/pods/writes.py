@@ -1,4 +1,4 @@
-"""What is written to a cluster, at the operator's word alone; looking never loads this."""
+"""What is written to a server, at the operator's word alone; looking never loads this."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
-class PatchingHttp(Http):
-    """GETs and patches of one server; each is sent once, never again by itself."""
+class WritingHttp(Http):
+    """GETs and writes of one server; each is sent once, never again by itself."""
 
     async def merge_patch(self, path: str, changes: Mapping[str, Any]) -> bytes:
         """The resource as it is after `changes`, which take the place of what they name.
@@ -23,20 +23,22 @@ class PatchingHttp(Http):
             ApiError: another status than 200.
             UnavailableError: no answer: whether it was done is not known.
         """
-        return await self._write("PATCH", path, _MERGE, changes)
+        return await self.write("PATCH", path, _MERGE, json.dumps(changes).encode())
 
     async def strategic_patch(self, path: str, changes: Mapping[str, Any]) -> bytes:
         """The same, with lists of named things added to; raises as `merge_patch`."""
-        return await self._write("PATCH", path, _STRATEGIC, changes)
+        return await self.write("PATCH", path, _STRATEGIC, json.dumps(changes).encode())
 
     async def review(self, path: str, question: Mapping[str, Any]) -> bytes:
         """What a server answers to a question that changes nothing; raises as `merge_patch`."""
-        return await self._write("POST", path, "application/json", question)
+        return await self.write("POST", path, "application/json", json.dumps(question).encode())
 
-    async def _write(self, method: str, path: str, kind: str, value: Mapping[str, Any]) -> bytes:
+    async def write(
+        self, method: str, path: str, kind: str, content: bytes, limit_s: float = ANSWER_S
+    ) -> bytes:
+        """What is answered to `content`, which is of this media type; raises as `merge_patch`."""
         body = bytearray()
-        content = kind, json.dumps(value).encode()
-        async with self._send(method, path, (), ANSWER_S, content) as parts:
+        async with self._send(method, path, (), limit_s, (kind, content)) as parts:
             async for part in parts:
                 body += part
                 if len(body) > LARGEST:

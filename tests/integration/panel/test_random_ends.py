@@ -23,10 +23,10 @@ def short() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [3, 21])
-def test_panels_end_and_leave_nothing(short: Path, seed: int) -> None:
-    """`python -m tests.soak.ends --times 100` is the long form."""
-    outcome = ended(short, seed, 4)
+@pytest.mark.parametrize(("seed", "load"), [(3, 0), (21, 1)])
+def test_panels_end_and_leave_nothing(short: Path, seed: int, load: int) -> None:
+    """`python -m tests.soak.ends --times 100` is the long form, beside more load."""
+    outcome = ended(short, seed, 4, [load])
     assert outcome.wrong == []
     assert outcome.rounds == 4
 

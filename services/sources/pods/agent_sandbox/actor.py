@@ -28,7 +28,7 @@ from services.sources.pods.kube_actor import NOTICE, KubeActor
 from services.sources.pods.kube_client import http_as
 from services.sources.pods.kube_shell import PodShell
 from services.sources.pods.sign_in import HELPER_LIMIT_S
-from services.sources.pods.writes import PatchingHttp
+from services.sources.pods.writes import WritingHttp
 from services.sources.protocol.steps import LinkStep, run_steps
 from services.terminal.exec.requests import ExecEvent, ExecRequest, ShellChoice
 from services.terminal.transport.base import CloseReason, Transport, require_open
@@ -50,7 +50,7 @@ class ClusterActor:
         self._clock = clock
         self._patience = patience
         self._for: KubeCredential | None = None
-        self._http: PatchingHttp | None = None
+        self._http: WritingHttp | None = None
         self._version = ""
 
     def wake_key(self, sandbox: SandboxId) -> str:
@@ -142,7 +142,7 @@ class ClusterActor:
             return sandbox
         return await self._pod(sandbox, ShellChoice(first_pod=True))
 
-    async def writing(self) -> PatchingHttp:
+    async def writing(self) -> WritingHttp:
         """A connection that can patch, signed in.
 
         Raises:
@@ -152,10 +152,10 @@ class ClusterActor:
         if self._http is None or self._for is not credential:
             if self._http is not None:
                 await self._http.close()
-            self._http, self._for = http_as(PatchingHttp, credential), credential
+            self._http, self._for = http_as(WritingHttp, credential), credential
         return self._http
 
-    async def _connected(self) -> tuple[PatchingHttp, str]:
+    async def _connected(self) -> tuple[WritingHttp, str]:
         """The cluster as the operator reaches it, and the version sandboxes are spoken of in.
 
         Raises:

@@ -32,7 +32,7 @@ from services.sources.pods.agent_sandbox.records import (
 from services.sources.pods.listing import Watchable, WatchedKind
 from services.sources.pods.pod import Pod
 from services.sources.pods.watch import PODS, ResourceWatch
-from services.sources.pods.writes import PatchingHttp
+from services.sources.pods.writes import WritingHttp
 from services.sources.protocol.steps import StepBuilder
 from services.sources.protocol.verdict import VerdictKind
 from services.text.format import duration
@@ -65,7 +65,7 @@ class SandboxWake:
 
     def __init__(
         self,
-        http: PatchingHttp,
+        http: WritingHttp,
         version: str,
         namespace: str,
         name: str,
