@@ -13,9 +13,10 @@ import pytest
 
 from services.models import AttemptState, Capability, Verb
 from services.sources.protocol.verdict import VerdictKind
-from services.sources.vellum import actor, conditions, observer
+from services.sources.vellum import actor, conditions, history, observer
 from services.sources.vellum.evidence import AssistantEvidence
 from services.sources.vellum.judge import REISSUE, TABLE, AssistantJudgement, classify
+from services.sources.vellum.limits import WATCH_S
 from tests.support.ports import free_port
 from tests.support.vellum import ID, QUICK, SANDBOX, Bench, Ground, Peer, serving
 from tests.support.vellum_processes import GATEWAY, Processes
@@ -362,9 +363,10 @@ async def test_the_third_early_end_is_a_crash_loop(
 
 
 async def test_what_answers_after_a_wake_is_watched_first(
-    tmp_path: Path, processes: Processes, rows: list[int]
+    tmp_path: Path, processes: Processes, rows: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row 36."""
+    """Row 36, for as long as ever: the end of the wake has seen it answer before it is judged."""
+    monkeypatch.setattr(history, "WATCH_S", WATCH_S)
     async with Peer(serving()) as peer:
         place = await place_at(tmp_path, peer, False, nothing, processes)
         place.ground.command("sleep 0.5")
