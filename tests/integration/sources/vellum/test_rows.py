@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.models import AttemptState, Capability, Verb
+from services.repair.limits import Limits
 from services.sources.protocol.verdict import VerdictKind
 from services.sources.vellum import actor, conditions, history, observer
 from services.sources.vellum.evidence import AssistantEvidence
@@ -370,7 +371,7 @@ async def test_what_answers_after_a_wake_is_watched_first(
     async with Peer(serving()) as peer:
         place = await place_at(tmp_path, peer, False, nothing, processes)
         place.ground.command("sleep 0.5")
-        async with Bench(place.ground.open(), tmp_path / "locks") as bench:
+        async with Bench(place.ground.open(), tmp_path / "locks", Limits()) as bench:
             handle = bench.attempts.request(Verb.WAKE, SANDBOX)
             await eventually(place.ground.called)
             await peer.__aenter__()
