@@ -174,8 +174,9 @@ async def test_the_first_start_has_a_hint_that_goes_by_itself(size: tuple[int, i
         for words in ("w wakes it", "s shell", "? every key", "q quits"):
             assert words in said
         # It takes no key and no focus: the panel under it works.
+        await stage.until(lambda: stage.app.dashboard.selected == SANDBOXES[0].id)
         await stage.press("down")
-        assert stage.app.dashboard.selected == SANDBOXES[1].id
+        await stage.until(lambda: stage.app.dashboard.selected == SANDBOXES[1].id)
         await stage.clock.advance(welcome.SECONDS + 1)
         await stage.until(lambda: not stage.app.screen.query(FirstSteps))
 
