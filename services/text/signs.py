@@ -78,16 +78,17 @@ GATEWAYS = {
     GatewayState.WRONG: Sign("≠", "wrong", "bad"),
 }
 SANDBOXES = {
-    SandboxState.UNKNOWN: Sign("?", "unknown", "warn"),
-    SandboxState.ABSENT: Sign("∅", "absent", "dim"),
-    SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
+    SandboxState.BROKEN: Sign("⊗", "broken", "bad"),
     SandboxState.DOWN: Sign("✕", "down", "bad"),
+    SandboxState.CUT_OFF: Sign("⊘", "cut off", "bad"),
+    SandboxState.STUCK: Sign("⊖", "stuck", "bad"),
+    SandboxState.UNKNOWN: Sign("?", "unknown", "warn"),
     SandboxState.SETTLING: Sign("◌", "settling", "wait"),
     SandboxState.READY: Sign("◉", "ready", "good"),
-    SandboxState.STUCK: Sign("⊖", "stuck", "bad"),
-    SandboxState.BROKEN: Sign("⊗", "broken", "bad"),
-    SandboxState.CUT_OFF: Sign("⊘", "cut off", "bad"),
+    SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
+    SandboxState.ABSENT: Sign("∅", "absent", "dim"),
 }
+"""The most urgent first."""
 STALE = Sign("~", "stale", "warn")
 """What is not known as of now; it is counted apart."""
 NEEDS_YOU = Sign("◈", "need you", "warn")
@@ -96,6 +97,14 @@ LOST = Sign("✕", "lost", "bad")
 WORKING = Sign("◆", "working", "busy")
 IDLE = Sign("◉", "idle", "good")
 """Ready sandboxes, by what they are doing."""
+_COUNTED_BEFORE = {SandboxState.UNKNOWN: STALE, SandboxState.READY: WORKING}
+COUNTED = tuple(
+    sign
+    for state, own in SANDBOXES.items()
+    for sign in (_COUNTED_BEFORE.get(state), own)
+    if sign is not None
+)
+"""What sandboxes are counted by, the most urgent first."""
 STEPS = {
     StepState.PENDING: Sign("◦", "pending", "dim"),
     StepState.RUNNING: Sign("▸", "running", "busy"),

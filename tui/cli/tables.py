@@ -67,8 +67,10 @@ def totals_json(totals: Totals) -> dict[str, int]:
 
 
 def totals_text(totals: Totals) -> str:
-    """The same in a line."""
-    counted = [f"{number} {state}" for state, number in totals_json(totals).items()]
+    """The same in a line, the most urgent first."""
+    numbers = totals_json(totals)
+    words = (sign.word for sign in signs.COUNTED)
+    counted = [f"{numbers[word]} {word}" for word in words if word in numbers]
     if totals.needs_me:
         counted.append(f"{totals.needs_me} need you")
     incomplete = bool(totals.lost or totals.unknown_lists)

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from services.models import SandboxState
 from services.text.format import age, clock_time, countdown, latency
 from services.text.signs import (
+    COUNTED,
     LOST,
     NEEDS_YOU,
     SANDBOXES,
@@ -29,10 +30,6 @@ Totals: TypeAlias = tuple[tuple[Sign, int], ...]
 """How many rows carry each sign."""
 
 _PRODUCT = "Wakedeck"
-_ORDER = (
-    *("ready", WORKING.word, "asleep", "settling", "cut off", "stuck", "down", "broken"),
-    *("unknown", "absent", STALE.word),
-)
 _QUIET = ("good", "busy", "calm", "dim")
 _WIDEST_SPARK, _NARROW_SPARK = 24, 8
 
@@ -45,8 +42,7 @@ def totals_from(states: Iterable[tuple[SandboxState, int]], working: int, stale:
         found[ready] -= working
         found[WORKING] = working
     found[STALE] = stale
-    shown = [(sign, number) for sign, number in found.items() if number]
-    return tuple(sorted(shown, key=lambda pair: _ORDER.index(pair[0].word)))
+    return tuple((sign, found[sign]) for sign in COUNTED if found.get(sign))
 
 
 class HeaderState(NamedTuple):
@@ -55,7 +51,7 @@ class HeaderState(NamedTuple):
     profile: str
     now: float
     totals: Totals = ()
-    """Of the sandboxes, healthy ones first."""
+    """Of the sandboxes, the most urgent first."""
     gateways: Totals = ()
     """The worst first."""
     trouble_since: float | None = None

@@ -32,17 +32,7 @@ from widgets.table.record_table import RecordTable
 from widgets.text.cell_text import Part
 from widgets.text.instants import age_cell
 
-_URGENCY = {
-    SandboxState.BROKEN: 0,
-    SandboxState.DOWN: 1,
-    SandboxState.CUT_OFF: 2,
-    SandboxState.STUCK: 3,
-    SandboxState.UNKNOWN: 4,
-    SandboxState.SETTLING: 5,
-    SandboxState.READY: 6,
-    SandboxState.ASLEEP: 7,
-    SandboxState.ABSENT: 8,
-}
+_URGENCY = {state: place for place, state in enumerate(SANDBOXES)}
 
 
 def urgency(sandbox: Sandbox | None) -> tuple[bool, int, bool]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.board.deltas import Totals
 from services.board.lag import LagMeter
 from services.clock import SystemClock
 from services.config.settings import Settings
@@ -24,7 +25,7 @@ from services.models import (
 )
 from services.sources.protocol.source import OpenSource
 from tests.support.acted import Script, ScriptedActor, ScriptedObserver, scripted
-from tui.cli import query_report
+from tui.cli import query_report, tables
 from tui.cli.query_report import probed_sources
 
 SETTINGS = Settings("test", ())
@@ -193,3 +194,14 @@ async def test_a_command_that_was_held_up_itself_looks_again(
         assert link.connected is links
         if not links:
             assert "itself was held up for 8 s" in link.reason
+
+
+def test_a_line_of_totals_has_the_most_urgent_first() -> None:
+    states = (
+        (SandboxState.ASLEEP, 1),
+        (SandboxState.DOWN, 2),
+        (SandboxState.READY, 3),
+        (SandboxState.STUCK, 1),
+    )
+    told = tables.totals_text(Totals(sandboxes=states, stale=4, needs_me=1))
+    assert told == "2 down, 1 stuck, 4 stale, 3 ready, 1 asleep, 1 need you"

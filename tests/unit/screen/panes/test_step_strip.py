@@ -137,7 +137,7 @@ def test_totals_put_a_working_sandbox_apart_and_an_idle_one_with_the_ready() -> 
         sandbox(SandboxState.BROKEN),
     ]
     words = [f"{sign.glyph} {count} {sign.word}" for sign, count in totals_of(boxes)]
-    assert words == ["◉ 2 ready", "◆ 1 working", "⊗ 1 broken"]
+    assert words == ["⊗ 1 broken", "◆ 1 working", "◉ 2 ready"], "the most urgent first"
     assert totals_of([]) == ()
     counted = totals_from(((SandboxState.READY, 3), (SandboxState.BROKEN, 1)), working=1)
     assert counted == totals_of(boxes)
