@@ -41,6 +41,7 @@ SENT = [
     *CONTROLS,
     *(f"x{C}9999b", "漢", "e\u0301", f"{C}\n\n\n", f"{C}?1049h", f"{C}?40h{C}?3h"),
 ]
+LIMIT = 1024
 MOST = 2 * (LINES + 8) * LINES * (COLUMNS + 32)
 """More than any one sequence may cost: a REP that scrolls the region once a line."""
 
@@ -63,14 +64,14 @@ def test_parsing_stops_at_its_limit_and_goes_on_where_it_stopped(state: str) -> 
         whole, sliced = Emulator(COLUMNS, LINES), Emulator(COLUMNS, LINES)
         for emulator in (whole, sliced):
             emulator.feed(STATES[state].encode())
-        data = (sent * 200).encode()
+        data = (sent * 50).encode()
         whole.feed(data)
-        sliced.feed(data, 4096)
+        sliced.feed(data, LIMIT)
         before = sliced._screen.cost
         while left := sliced.unparsed:
-            sliced.feed(b"", 4096)
+            sliced.feed(b"", LIMIT)
             assert sliced.unparsed < left
-            assert sliced._screen.cost - before <= 4096 + MOST, sent
+            assert sliced._screen.cost - before <= LIMIT + MOST, sent
             before = sliced._screen.cost
         assert not difference(emulator_state(whole), emulator_state(sliced)), (state, sent)
 
