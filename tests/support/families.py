@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -56,6 +57,13 @@ def processes(mark: str) -> list[psutil.Process]:
         if mark in words and "exec" not in words and one.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(one)
     return found
+
+
+def end(mark: str) -> None:
+    """Kill what is left of that; it may end by itself meanwhile."""
+    for one in processes(mark):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 async def gone(mark: str) -> None:

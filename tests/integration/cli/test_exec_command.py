@@ -20,7 +20,7 @@ from services.terminal.transport.pty import PtyProcess
 from tests.integration.sources.pods.test_kube_source import cluster
 from tests.integration.sources.pods.test_pods_panel import PANEL, ROOT, kubernetes, run
 from tests.support.bad_weather import bad_weather
-from tests.support.families import gone, processes
+from tests.support.families import end, gone, processes
 from tests.support.waiting import eventually
 from tui.cli.exec_command import exit_status
 
@@ -133,8 +133,7 @@ async def test_a_second_one_leaves_at_once_and_says_so(tmp_path: Path, home: Pat
             child.send_signal(signal.SIGINT)
             await told(child.stderr, b"may still run")
             assert await child.wait() == 130
-        for left in processes(word):
-            left.kill()
+        end(word)
 
 
 async def test_nobody_who_reads_ends_it_quietly(tmp_path: Path, home: Path) -> None:
@@ -186,8 +185,7 @@ async def test_a_lost_connection_is_never_a_success(tmp_path: Path, home: Path) 
             one.api.sockets[0].reset()
             assert b"outcome unknown" in await told(child.stderr, b"\n")
             assert await child.wait() == 255
-        for left in processes(word):
-            left.kill()
+        end(word)
 
 
 async def test_it_reads_from_a_terminal_until_its_end(tmp_path: Path, home: Path) -> None:

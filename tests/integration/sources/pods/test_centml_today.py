@@ -23,7 +23,7 @@ from services.sources.pods.centml_token import CentmlCredential, credential_file
 from services.sources.pods.source import open_centml
 from tests.integration.sources.pods.test_centml_source import ONE, jwt, platform, signed_in
 from tests.support import centml_client
-from tests.support.families import processes
+from tests.support.families import end, processes
 from tests.support.platform_api import TOKEN
 from tests.support.ran import ran
 
@@ -273,8 +273,7 @@ async def test_codes_agree_with_the_platforms_own_client(tmp_path: Path, home: P
             await asyncio.sleep(0.05)  # between two looks at the process table
         api.sockets[-1].reset()
         assert (await running)[0] == 1
-        for left in processes(word):
-            left.kill()
+        end(word)
 
 
 READ = """

@@ -12,7 +12,7 @@ import pytest
 
 from services.terminal.exec.remote_pid import SAY_SESSION, PidPreamble, kill_command
 from services.terminal.transport.pty import PtyProcess
-from tests.support.families import gone, processes
+from tests.support.families import end, gone, processes
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -44,5 +44,4 @@ async def test_a_session_is_ended_with_all_that_is_in_it(
         assert again.returncode == ABSENT
     finally:
         await process.terminate()
-        for left in processes(word):
-            left.kill()
+        end(word)

@@ -23,7 +23,7 @@ from services.terminal.exec.requests import (
     collect_output,
 )
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
-from tests.support.families import APART, FAMILIES, family, gone, processes
+from tests.support.families import APART, FAMILIES, end, family, gone, processes
 from tests.support.kube_exec import V4
 from tests.support.ran import pieces, ran
 from tests.support.transfers import megabytes, send_up
@@ -100,8 +100,7 @@ async def test_exit_codes_and_the_unknown_one(
         assert "it was ended in" in result.reason or "it may still run in" in result.reason
         if name in APART:
             await gone(word)
-    for left in processes(word):
-        left.kill()
+    end(word)
 
 
 @every

@@ -33,7 +33,7 @@ from services.terminal.transport.base import Transport
 from tests.integration.sources.pods.test_centml_source import signed_in
 from tests.integration.sources.pods.test_kube_source import BOX, cluster
 from tests.support.bad_weather import BadWeather, bad_weather
-from tests.support.families import gone, processes
+from tests.support.families import end, gone
 from tests.support.platform_api import TOKEN, argo, centml
 from tests.support.ran import ran
 from tests.support.seen import seen
@@ -131,8 +131,7 @@ async def test_a_cut_is_never_a_code(kind: str, how: str, tmp_path: Path, home: 
         # What comes after the storm works.
         done = await ran(one.source.actor, one.sandbox, ("sh", "-c", "exit 42"), 30)
         assert done.code == 42
-    for left in processes(word):
-        left.kill()
+    end(word)
 
 
 @every
@@ -153,8 +152,7 @@ async def test_a_frozen_line_ends_at_the_deadline(
                 left = await collect_output(events)
         assert left.code is None and "may still run" in left.reason
         one.weather.thaw()
-    for process in processes(word):
-        process.kill()
+    end(word)
 
 
 async def _first(events: AsyncIterator[object]) -> ExecOutput:
@@ -235,8 +233,7 @@ async def test_what_goes_up_as_the_line_is_cut_is_never_taken_for_whole(
         else:
             await gone(word)
         assert file.stat().st_size < size
-    for left in processes(word):
-        left.kill()
+    end(word)
 
 
 @every
