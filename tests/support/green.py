@@ -189,7 +189,7 @@ def _often(
     """Files many times, each time in a process of its own; seconds are those of all runs."""
     found = {name: Result(commit, name, 0, 0.0) for name in names}
     print(f"{time.strftime('%H:%M:%S')} {len(names)} files {times} times …", flush=True)
-    with _clone(commit) as folder, ThreadPoolExecutor(beside) as pool:
+    with _clone(commit) as folder, contextlib.ExitStack() as leaving:
         clone = folder / "wakedeck"
         environ = _plain_environment()
         if _run(["make", "--no-print-directory", "kits"], clone, environ, subprocess.DEVNULL):
@@ -216,7 +216,10 @@ def _often(
                     output.unlink()
 
         lock = Lock()
-        runs = {pool.submit(once, name, number): name for number in range(times) for name in names}
+        pool = ThreadPoolExecutor(beside)
+        leaving.callback(pool.shutdown, cancel_futures=True)
+        # One file after the other: what is done when a run is broken off is in the log.
+        runs = {pool.submit(once, name, number): name for name in names for number in range(times)}
         for ended in as_completed(runs):
             ended.result()
             name = runs[ended]
