@@ -132,13 +132,14 @@ async def live_remote(
 
 @contextlib.asynccontextmanager
 async def embedded_world(home: Path) -> AsyncIterator[World]:
-    """The embedded world of another home, up as long as this lasts."""
+    """The embedded world of another home, up as long as this lasts: all of it runs at first."""
     place = World(home / ".local/state/wakedeck/local")
     place.root.parent.mkdir(parents=True, exist_ok=True)
     place.root.parent.chmod(0o700)
     life = WorldLifecycle(place)
     try:
         await life.enter()
+        await eventually(lambda: all(map(place.read_record, world.roles(place))))
         yield place
     finally:
         await life.leave()
