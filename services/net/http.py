@@ -168,7 +168,7 @@ class Http:
             async with self._ready().stream(
                 method,
                 self._base + path,
-                params=list(query),
+                params=list(query) or None,
                 headers=[*headers, *typed],
                 content=None if content is None else content[1],
                 timeout=limits,

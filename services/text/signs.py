@@ -88,7 +88,7 @@ SANDBOXES = {
     SandboxState.ASLEEP: Sign("○", "asleep", "calm"),
     SandboxState.ABSENT: Sign("∅", "absent", "dim"),
 }
-"""The most urgent first."""
+"""The most urgent first: rows are sorted and counted so."""
 STALE = Sign("~", "stale", "warn")
 """What is not known as of now; it is counted apart."""
 NEEDS_YOU = Sign("◈", "need you", "warn")
@@ -97,6 +97,7 @@ LOST = Sign("✕", "lost", "bad")
 WORKING = Sign("◆", "working", "busy")
 IDLE = Sign("◉", "idle", "good")
 """Ready sandboxes, by what they are doing."""
+# What is known to be bad stands before what is not known, and what works before what is idle.
 _COUNTED_BEFORE = {SandboxState.UNKNOWN: STALE, SandboxState.READY: WORKING}
 COUNTED = tuple(
     sign

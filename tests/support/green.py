@@ -192,8 +192,17 @@ def _often(
     with _clone(commit) as folder, contextlib.ExitStack() as leaving:
         clone = folder / "wakedeck"
         environ = _plain_environment()
-        if _run(["make", "--no-print-directory", "kits"], clone, environ, subprocess.DEVNULL):
-            raise SystemExit("The environment of the clone could not be made.")
+        kits = _output(outputs, commit, "kits")
+        with kits.open("wb") as out:
+            code = _run(["make", "--no-print-directory", "kits"], clone, environ, out.fileno())
+        if code:
+            for result in found.values():
+                result.code, result.failures = 2, ["the environment could not be made"]
+                _tell_red(result, kits)
+            yield from found.values()
+            return
+        kits.unlink()
+        running: set[int] = set()
 
         def once(name: str, number: int) -> None:
             output = _output(outputs, commit, f"{name}-{number}")
@@ -202,11 +211,10 @@ def _often(
             argv = [".venv/bin/python", "-m", "pytest", file, "-n", "0", f"--junitxml={report}"]
             started = time.monotonic()
             with output.open("wb") as out:
-                code = _run(argv, clone, environ, out.fileno())
+                code = _run(argv, clone, environ, out.fileno(), running)
             result = found[name]
             with lock:
                 result.seconds = round(result.seconds + time.monotonic() - started, 1)
-                result.counts["runs"] = result.counts.get("runs", 0) + 1
                 _count(report, result)
                 if code:
                     result.code = code
@@ -214,10 +222,17 @@ def _often(
                     _tell_red(result, output)
                 else:
                     output.unlink()
+                result.counts["runs"] = result.counts.get("runs", 0) + 1
+
+        def end_running() -> None:
+            for one in tuple(running):
+                _kill(one)
 
         lock = Lock()
         pool = ThreadPoolExecutor(beside)
-        leaving.callback(pool.shutdown, cancel_futures=True)
+        leaving.callback(pool.shutdown)
+        leaving.callback(end_running)
+        leaving.callback(pool.shutdown, wait=False, cancel_futures=True)
         # One file after the other: what is done when a run is broken off is in the log.
         runs = {pool.submit(once, name, number): name for name in names for number in range(times)}
         for ended in as_completed(runs):
@@ -303,8 +318,18 @@ def _two_loops() -> Iterator[None]:
             one.wait()
 
 
-def _run(argv: Sequence[str], folder: Path, environ: Mapping[str, str], out: int) -> int:
-    """Its exit code; what runs too long is ended with all it started."""
+def _run(
+    argv: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    out: int,
+    running: set[int] | None = None,
+) -> int:
+    """Its exit code; what runs too long is ended with all it started.
+
+    It stands in `running` while it does.
+    """
+    running = set() if running is None else running
     child = subprocess.Popen(
         argv,
         cwd=folder,
@@ -314,14 +339,20 @@ def _run(argv: Sequence[str], folder: Path, environ: Mapping[str, str], out: int
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    running.add(child.pid)
     try:
         return child.wait(LIMIT_S)
     except subprocess.TimeoutExpired:
         return 124
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        running.discard(child.pid)
+        _kill(child.pid)
         child.wait()
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _count(report: Path, result: Result) -> None:

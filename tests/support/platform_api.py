@@ -130,6 +130,9 @@ class Centml(Platform):
         self.issued: list[dict[str, str]] = []
         """What was asked of the token endpoints."""
         self.next_token: dict[str, Any] = {}
+        self.token_refusal: tuple[int, bytes] | None = None
+        """Status and body in its place."""
+        self.token_queries: list[dict[str, list[str]]] = []
         self.logs: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
         """Events of a pod of a revision, oldest first."""
         self.busy = 0
@@ -159,6 +162,10 @@ class Centml(Platform):
         if parts[0] == "token":
             fields = {name: values[0] for name, values in _form(request.body).items()}
             self.issued.append(fields)
+            self.token_queries.append(request.query)
+            if self.token_refusal is not None:
+                await exchange.answer(*self.token_refusal)
+                return
             await exchange.json(200, self.next_token)
             return
         if request.headers.get("authorization", "") not in {f"Bearer {t}" for t in self.tokens}:

@@ -67,7 +67,7 @@ def totals_json(totals: Totals) -> dict[str, int]:
 
 
 def totals_text(totals: Totals) -> str:
-    """The same in a line, the most urgent first."""
+    """The totals in a line, the most urgent first."""
     numbers = totals_json(totals)
     words = (sign.word for sign in signs.COUNTED)
     counted = [f"{numbers[word]} {word}" for word in words if word in numbers]

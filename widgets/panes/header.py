@@ -70,7 +70,7 @@ class HeaderState(NamedTuple):
     samples: tuple[float | None, ...] = ()
     """Round trips in seconds, oldest first; None for a probe nobody answered."""
     last_success_at: float | None = None
-    """Of the source that has not answered for the longest time."""
+    """Of the source that has not answered for the longest time; None where one never has."""
     retry_at: float | None = None
     """When the lost peer is tried again; None while it is not lost."""
     retry_key: str = "r"
@@ -143,8 +143,11 @@ def _left(state: HeaderState, room: _Room) -> Content:
         lists = "list" if state.unknown_lists == 1 else "lists"
         words = f"{state.unknown_lists} {lists} {UNKNOWN_LIST.word}"
         parts.append(signed(UNKNOWN_LIST, words))
-    elif not state.totals and not state.lost:
-        parts.append(styled("not known yet" if state.waiting else "no sandboxes", "dim"))
+    elif not state.lost and state.waiting:
+        words = "not all are known yet" if state.totals else "sandboxes not known yet"
+        parts.append(styled(words, "dim"))
+    elif not state.lost and not state.totals:
+        parts.append(styled("no sandboxes", "dim"))
     return joined(parts)
 
 

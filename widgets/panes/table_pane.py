@@ -35,8 +35,13 @@ def content_of(parts: Iterable[Part]) -> Content:
 
 
 def count_summary(counts: Iterable[tuple[Sign, int]], stale: int, room: int) -> list[Part]:
-    """Counts with signs and words for a lower edge; short of `room` the last lose words."""
-    shown = [(STALE, stale), *counts]
+    """Counts with signs and words for a lower edge; short of `room` the last lose words.
+
+    `counts` has the most urgent first. What is known to be bad stands before what is not known.
+    """
+    known = list(counts)
+    bad = sum(sign.tone == "bad" for sign, _ in known)
+    shown = [*known[:bad], (STALE, stale), *known[bad:]]
     shown = [(sign, number) for sign, number in shown if number]
     parts: list[Part] = []
     for worded in range(len(shown), -1, -1):

@@ -33,6 +33,7 @@ AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
 CLIENT_ID = "client_01JP5TWW2997MF8AYQXHJEGYR0"
 """The platform's public OAuth client, unless CENTML_WORKOS_CLIENT_ID names another."""
 LIMIT_S = 10.0
+_LARGEST = 1 << 18
 _LOGIN = "Sign in with `centml login`."
 
 
@@ -93,8 +94,12 @@ async def _refresh(held: Stored, environ: Mapping[str, str]) -> Stored:
 async def _post(
     url: str, *, form: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        raise UnavailableError("The address that issues tokens is no address.") from None
     if parts.scheme != "https" and not is_loopback(host):
         raise UnavailableError(f"A secret would travel to {sanitize(host, 100)} without TLS.")
     if form is not None:
@@ -104,7 +109,7 @@ async def _post(
     http = WritingHttp(f"{parts.scheme}://{parts.netloc}", sanitize(host, 100), dict)
     path = parts._replace(scheme="", netloc="").geturl()
     try:
-        value = parse_json(await http.write("POST", path, kind, content, LIMIT_S))
+        value = parse_json(await http.write("POST", path, kind, content, LIMIT_S, _LARGEST))
     except ApiError as refused:
         value = _refusal(refused)
     except UnfitError:
@@ -119,11 +124,15 @@ async def _post(
 
 
 def _refusal(refused: ApiError) -> Any:
-    """What a refusal says in JSON; raises it where it says something else."""
+    """What a refusal says in JSON.
+
+    Raises:
+        UnavailableError: it says something else. Its status is not the platform's.
+    """
     try:
         return parse_json(refused.body)
     except UnfitError:
-        raise refused from None
+        raise UnavailableError(refused.sentence, advice=refused.advice) from None
 
 
 def _why(answer: Mapping[str, Any]) -> str:

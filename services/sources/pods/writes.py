@@ -34,13 +34,19 @@ class WritingHttp(Http):
         return await self.write("POST", path, "application/json", json.dumps(question).encode())
 
     async def write(
-        self, method: str, path: str, kind: str, content: bytes, limit_s: float = ANSWER_S
+        self,
+        method: str,
+        path: str,
+        kind: str,
+        content: bytes,
+        limit_s: float = ANSWER_S,
+        largest: int = LARGEST,
     ) -> bytes:
         """What is answered to `content`, which is of this media type; raises as `merge_patch`."""
         body = bytearray()
         async with self._send(method, path, (), limit_s, (kind, content)) as parts:
             async for part in parts:
                 body += part
-                if len(body) > LARGEST:
-                    raise UnavailableError(f"{self.address} answered with more than 64 MiB.")
+                if len(body) > largest:
+                    raise UnavailableError(f"{self.address} answered with more than is expected.")
         return bytes(body)

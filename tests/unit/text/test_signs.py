@@ -8,8 +8,10 @@ from pathlib import Path
 
 from services.models import InLabel, OutLabel
 from services.text.signs import (
+    COUNTED,
     LABEL_ORDER,
     MEANINGS,
+    SANDBOXES,
     SETTLED,
     every_sign,
     legend,
@@ -108,3 +110,10 @@ def test_every_label_has_its_place_and_settled_ones_come_last() -> None:
     last = max(place for label, place in LABEL_ORDER.items() if label not in SETTLED)
     assert all(LABEL_ORDER[label] > last for label in SETTLED)
     assert all(message_sign(label).word for labels in (InLabel, OutLabel) for label in labels)
+
+
+def test_sandboxes_are_counted_with_the_most_urgent_first() -> None:
+    words = [sign.word for sign in COUNTED]
+    assert words[:7] == ["broken", "down", "cut off", "stuck", "stale", "unknown", "settling"]
+    assert words[7:] == ["working", "ready", "asleep", "absent"]
+    assert {sign.word for sign in SANDBOXES.values()} < set(words)

@@ -16,6 +16,7 @@ from services.clock import SystemClock
 from services.config.sources import CentmlTable
 from services.errors import ChoiceError, ShellError, UnavailableError
 from services.models import Capability, SandboxId, SandboxState, ShellState, StepState
+from services.net.http import ApiError
 from services.sources.pods import centml_sign_in
 from services.sources.pods.source import open_centml
 from services.sources.protocol.source import OpenSource
@@ -327,6 +328,50 @@ async def test_a_service_account_signs_in_when_asked(
             }
         ]
         assert (await source.observer.observe()).sandboxes
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            400,
+            b'{"error": "invalid_client", "error_description": "unknown robot"}',
+            "unknown robot",
+        ),
+        (401, b'{"message": "bad secret"}', "refused: bad secret"),
+        (401, b"<html>robots-own-secret</html>", "answered 401"),
+        (302, b"", "answered 302"),
+        (503, b"<html>busy</html>", "answered 503"),
+        (200, b"<html>hello</html>", "something else than JSON"),
+        (200, b'"' + b"x" * (1 << 18) + b'"', "more than is expected"),
+    ],
+)
+async def test_a_refused_service_account_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, words: str
+) -> None:
+    """A status of who issues tokens is never taken for the platform's."""
+    async with platform(tmp_path) as (api, source):
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
+        url = f"http://127.0.0.1:{api.peer.port}/token?tenant=one"
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", url)
+        api.token_refusal = status, body
+        with pytest.raises(UnavailableError, match=words) as caught:
+            await source.actor.sign_in()  # type: ignore[attr-defined]
+        assert not isinstance(caught.value, ApiError)
+        assert "robots-own-secret" not in str(caught.value)
+        assert api.token_queries == [{"tenant": ["one"]}]
+
+
+async def test_an_address_of_tokens_that_is_none_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with platform(tmp_path) as (_, source):
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
+        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", "https://there:port/token")
+        with pytest.raises(UnavailableError, match="no address"):
+            await source.actor.sign_in()  # type: ignore[attr-defined]
 
 
 async def test_a_401_renews_the_token_once(

@@ -204,8 +204,10 @@ def test_what_is_not_current_is_counted_apart() -> None:
 
 def test_before_the_first_answer_nothing_is_said_to_be_absent() -> None:
     asked = header_line(header(totals=(), gateways=(), waiting=True), 120).plain
-    assert "not known yet" in asked
+    assert "sandboxes not known yet" in asked
     assert "no sandboxes" not in asked and "no gateway" not in asked
+    some = header_line(header(totals=totals_of([sandbox()]), gateways=(), waiting=True), 120).plain
+    assert "◉ 1 ready" in some and "not all are known yet" in some
     answered = header_line(header(totals=(), gateways=()), 120).plain
     assert "no sandboxes" in answered and "no gateway" in answered
 
