@@ -1,11 +1,11 @@
 """Debian's packages unpacked into a folder of ours: nothing is installed, nothing else changes.
 
-`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_CHROMIUM`, `WAKEDECK_FULL_SCREEN`,
-`WAKEDECK_HTOP`, `WAKEDECK_NGINX`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and `WAKEDECK_PROMETHEUS`
-name a folder that has them already, or are `no` where nothing is to be fetched. Otherwise they go
-to the user's cache, once; versions are pinned, and apt checks every package against the signed
-index of the distribution. The browser alone has no version: each security update takes the one
-before off the mirrors.
+`WAKEDECK_CONTAINERD`, `WAKEDECK_DOCKER`, `WAKEDECK_CHROMIUM`, `WAKEDECK_FAKETIME`,
+`WAKEDECK_FULL_SCREEN`, `WAKEDECK_HTOP`, `WAKEDECK_NGINX`, `WAKEDECK_PODMAN`, `WAKEDECK_OPENSSH` and
+`WAKEDECK_PROMETHEUS` name a folder that has them already, or are `no` where nothing is to be
+fetched. Otherwise they go to the user's cache, once; versions are pinned, and apt checks every
+package against the signed index of the distribution. The browser alone has no version: each
+security update takes the one before off the mirrors.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ FULL_SCREEN = {
 }
 OPENSSH = {"openssh-server": "1:9.2p1-2+deb12u10", "libwrap0": "7.6.q-32"}
 NGINX = {"nginx": "1.22.1-9+deb12u9"}
+FAKETIME = {"libfaketime": "0.9.10-2.1"}
 PROMETHEUS = {"prometheus": "2.42.0+ds-5+deb12u1"}
 _OFFERED = ""
 """In place of a version: the one that this Debian offers now."""
@@ -91,6 +92,7 @@ VARIABLE = "WAKEDECK_CONTAINERD"
 CHROMIUM_VARIABLE = "WAKEDECK_CHROMIUM"
 DOCKER_VARIABLE = "WAKEDECK_DOCKER"
 PODMAN_VARIABLE = "WAKEDECK_PODMAN"
+FAKETIME_VARIABLE = "WAKEDECK_FAKETIME"
 FULL_SCREEN_VARIABLE = "WAKEDECK_FULL_SCREEN"
 HTOP_VARIABLE = "WAKEDECK_HTOP"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -200,6 +202,20 @@ def nginx_packages() -> Path:
         UnobtainableError: not here.
     """
     return _unpacked("nginx", NGINX_VARIABLE, NGINX)
+
+
+@cache
+def faketime_library() -> Path:
+    """What LD_PRELOAD takes to set the clock of a program, fetched where need be.
+
+    Raises:
+        UnobtainableError: not here.
+    """
+    place = _unpacked("faketime", FAKETIME_VARIABLE, FAKETIME)
+    found = next(place.glob("usr/lib/*/faketime/libfaketime.so.1"), None)
+    if found is None:
+        raise UnobtainableError(f"there is no libfaketime.so.1 below {place}")
+    return found
 
 
 @cache

@@ -87,6 +87,17 @@ def _nginx() -> str:
     return nginx.missing()
 
 
+def _faketime() -> str:
+    from tests.support import debian
+    from tests.support.cache import UnobtainableError
+
+    try:
+        debian.faketime_library()
+    except UnobtainableError as error:
+        return str(error)
+    return ""
+
+
 def _htop() -> str:
     from tests.support import debian
     from tests.support.cache import UnobtainableError
@@ -186,6 +197,7 @@ KITS = {
     "tmux": Kit("tmux of this machine", _programs("tmux")),
     "bash": Kit("bash of this machine", _programs("bash")),
     "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),
+    "faketime": Kit("libfaketime of Debian 12", _faketime),
     "nginx": Kit("nginx of Debian 12", _nginx),
     "node": Kit("node of this machine", _programs("node")),
     "perl": Kit("perl of this machine", _programs("perl")),

@@ -13,10 +13,9 @@ import pytest
 
 from services.sources.local.layout import World
 from services.sources.local.ticker import ClockSteps
+from tests.support.debian import faketime_library
 from tests.support.nanoclaw import short_folder
 from tests.support.waiting import eventually_sync
-
-LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +41,19 @@ def wakedeck(home: Path, *words: str, **environ: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: faketime)")
+@pytest.mark.kit("faketime")
 @pytest.mark.parametrize("step", ["-1h", "-5s", "+5s", "+1h"])
 def test_no_living_process_is_called_dead_or_started_again(home: Path, step: str) -> None:
     eventually_sync(lambda: wakedeck(home, "local", "status").returncode == 0)
     place = World(home / ".local/state/wakedeck/local")
-    before = {path.name: path.read_text() for path in (place.root / "run").glob("*.json")}
-    assert len(before) == 7
-    stepped = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": step, "DONT_FAKE_MONOTONIC": "1"}
+
+    def records() -> dict[str, str]:
+        return {path.name: path.read_text() for path in (place.root / "run").glob("*.json")}
+
+    eventually_sync(lambda: len(records()) == 7, what=records)
+    before = records()
+    stepped = {"FAKETIME": step, "DONT_FAKE_MONOTONIC": "1"}
+    stepped["LD_PRELOAD"] = str(faketime_library())
     told = wakedeck(home, "local", "status", **stepped)
     assert told.returncode == 0, told.stdout
     assert told.stdout.count("running") == 6
@@ -57,7 +61,7 @@ def test_no_living_process_is_called_dead_or_started_again(home: Path, step: str
         # By an hour the agents' heartbeats, which the kernel stamps, are of another clock here.
         woken = wakedeck(home, "wake", "data-pull", **stepped)
         assert woken.returncode == 0, woken.stderr
-    assert {p.name: p.read_text() for p in (place.root / "run").glob("*.json")} == before
+    assert records() == before
 
 
 def test_a_step_is_noticed_once_and_drift_never(monkeypatch: pytest.MonkeyPatch) -> None:
