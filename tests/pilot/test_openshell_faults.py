@@ -251,6 +251,7 @@ async def test_each_fault_has_its_true_name_in_time_and_nothing_is_done_for_it(
             return f"{ {n: (one.state, one.reason) for n, one in left.items()} }, others {took}"
 
         await eventually(all_named, what=unnamed)
+        bare = max(bare, bare_round(faults))  # the machine may have been slower since
         late = {name: s for name, s in took.items() if s > LIMIT_S + 4 * bare}
         assert not late, (bare, took)
         well = {SandboxId("os", f"{name}/alpha") for name in ("well", "client-soon")}

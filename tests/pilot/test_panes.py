@@ -186,7 +186,7 @@ async def test_sandboxes_show_state_tool_reason_queues_and_age() -> None:
             "stale 3m05",
         ):
             assert words in words_shown, words
-        assert edges(pane) == "1 sandboxes 3|~ 1 stale  ⊗ 1 broken  ◆ 1 working"
+        assert edges(pane) == "1 sandboxes 3|⊗ 1 broken  ~ 1 stale  ◆ 1 working"
         pane.tick(NOW + 60)
         await pilot.pause()
         assert "stale 4m05" in text_of(pane) and "1m02" in text_of(pane)

@@ -115,6 +115,8 @@ def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return None
     if seen.lock.state not in (LockState.NONE, LockState.STALE) and not seen.lock.problem:
         return None
+    if _is_unheld(seen) and _was_held_lately(seen):
+        return None
     why = (
         f"An OpenClaw gateway answers on port {seen.port}, but no living process holds the lock in "
         f"{seen.place}: whose it is, is not known."
@@ -165,12 +167,17 @@ def _is_unheld(seen: OpenClawEvidence) -> bool:
     return not seen.remote and seen.lock.state in (LockState.NONE, LockState.STALE)
 
 
+def _was_held_lately(seen: OpenClawEvidence) -> bool:
+    """Whether who held the lock still runs, and held it a moment ago."""
+    return seen.without_lock is not None and seen.without_lock[1] < STARTING_S
+
+
 def _between_locks(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """As it starts it lets go of its lock once, and as it ends before its process does."""
-    silent = seen.answers is not None and seen.answers.reach is Reach.SILENT
-    if not (_is_away(seen) or (silent and _is_unheld(seen))):
+    heard = seen.answers is not None and seen.answers.reach in (Reach.SILENT, Reach.ANSWERED)
+    if not (_is_away(seen) or (heard and _is_unheld(seen))):
         return None
-    if seen.without_lock is None or seen.without_lock[1] >= STARTING_S:
+    if seen.without_lock is None or not _was_held_lately(seen):
         return None
     pid, since = seen.without_lock
     why = f"Process {pid} has let go of its lock and still runs: it starts or ends."

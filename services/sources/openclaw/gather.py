@@ -38,6 +38,7 @@ LATE_MS, LATE_LOOKS, LATE_S = 1000.0, 3, 15.0
 SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
 _SYSTEMD_S = 2.0
+_LOOKS = 3
 _UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestampMonotonic"
 )
@@ -162,11 +163,13 @@ class GatewayGatherer:
         )
 
     async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
-        """One look; where the lock changed hands meanwhile, a second one."""
-        one = await self._look(place, held)
-        again = await asyncio.to_thread(read_lock, place, self._clock.now())
-        if (again.process, again.lock.state) != (held.process, held.lock.state):
-            one = await self._look(place, again)
+        """One look; where the lock changed hands meanwhile, another one: a start takes it twice."""
+        for _ in range(_LOOKS):
+            one = await self._look(place, held)
+            before = held
+            held = await asyncio.to_thread(read_lock, place, self._clock.now())
+            if (held.process, held.lock.state) == (before.process, before.lock.state):
+                break
         return one
 
     async def _look(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:

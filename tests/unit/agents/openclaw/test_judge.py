@@ -125,6 +125,15 @@ ROWS = [
     (seen(answers=LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
     (seen(UNREAD, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
     (seen(STALE, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+    (
+        seen(answers=LIVE, without_lock=(4711, 10.0)),
+        *(G.SETTLING, S.SETTLING, "has let go of its lock and still runs"),
+    ),
+    (
+        seen(answers=LIVE, without_lock=(4711, STARTING_S)),
+        *(G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+    ),
+    (seen(UNREAD, LIVE, without_lock=(4711, 10.0)), G.UNKNOWN, S.UNKNOWN, "whose it is"),
     (seen(HELD), G.SETTLING, S.SETTLING, "starting: process 4711, for 20 s"),
     (
         seen(replace(HELD, age_s=STARTING_S)),
