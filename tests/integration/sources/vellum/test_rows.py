@@ -24,7 +24,7 @@ from tests.support.vellum_processes import GATEWAY, Processes
 from tests.support.waiting import eventually
 
 K = VerdictKind
-SHORT = replace(QUICK, verify_s=0.4, settling_s=0.8)
+SHORT = replace(QUICK, verify_s=1.5, settling_s=3.0)
 
 
 @dataclass
