@@ -60,10 +60,12 @@ def processes(mark: str) -> list[psutil.Process]:
 
 
 def end(mark: str) -> None:
-    """Kill what is left of that; it may end by itself meanwhile."""
+    """Kill what is left of that and what it started; it may end by itself meanwhile."""
     for one in processes(mark):
         with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
+            for each in (*one.children(recursive=True), one):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
 
 
 async def gone(mark: str) -> None:
