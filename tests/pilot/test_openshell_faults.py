@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,14 +194,14 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
         made.end()
 
 
-def bare_round(made: Faults) -> float:
-    """Seconds that this machine takes to ask every gateway once, without any panel."""
+def bare_round(made: Faults, names: Sequence[str]) -> float:
+    """Seconds that this machine takes to ask these gateways once, without any panel."""
     began = time.monotonic()
     asked = [
         subprocess.Popen(
             [made.real, "-g", name, "status"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for name in (*STRUCK, *OF_ITS_OWN)
+        for name in names
     ]
     for one in asked:
         one.wait(60)
@@ -234,7 +234,7 @@ async def test_each_fault_has_its_true_name_in_time_and_nothing_is_done_for_it(
     async with app.run_test(size=(140, 40)):
         board = app.engine.board
         await eventually(lambda: len(board.sandboxes) == len(names))
-        bare = bare_round(faults)
+        bare = bare_round(faults, names)
         faults.strike()
         struck_at, before = time.monotonic(), len(faults.calls())
         took: dict[str, float] = {}
@@ -251,7 +251,8 @@ async def test_each_fault_has_its_true_name_in_time_and_nothing_is_done_for_it(
             return f"{ {n: (one.state, one.reason) for n, one in left.items()} }, others {took}"
 
         await eventually(all_named, what=unnamed)
-        bare = max(bare, bare_round(faults))  # the machine may have been slower since
+        # The machine may be slower by now; what was struck may not answer at all.
+        bare = max(bare, bare_round(faults, ["well"] * len(names)))
         late = {name: s for name, s in took.items() if s > LIMIT_S + 4 * bare}
         assert not late, (bare, took)
         well = {SandboxId("os", f"{name}/alpha") for name in ("well", "client-soon")}
