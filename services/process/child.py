@@ -24,6 +24,8 @@ LINGER_S = 1.0
 """How long a pipe may stay open after the child that had it is gone."""
 KILL_WAIT_S = 2.0
 """How long SIGKILL may take before the child is left to the kernel."""
+_PIPES_S = 0.5
+"""How long a start that was called off may take to end by itself."""
 _TURNS: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """By loop; one lives while somebody waits for it."""
 
@@ -233,11 +235,16 @@ async def _turn_to_start() -> None:
 
 
 async def _end_started(
-    starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _ChildProtocol]],
+    starting: asyncio.Task[tuple[asyncio.SubprocessTransport, _ChildProtocol]],
 ) -> None:
+    if starting.cancelling():
+        # A loop that closes calls off this too: it has killed the child and waits for its pipes,
+        # which nobody opens any more (Python 3.11). Once more ends that.
+        await asyncio.wait((starting,), timeout=_PIPES_S)
+        starting.cancel()
     try:
         transport, child = await starting
-    except (OSError, ValueError):
+    except (OSError, ValueError, asyncio.CancelledError):
         return
     running = ChildProcess(transport, child)
     await running.end()

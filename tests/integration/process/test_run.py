@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shlex
 import subprocess
@@ -310,3 +311,22 @@ async def test_a_burst_of_children_is_begun_one_in_a_turn_of_the_loop(
         await asyncio.sleep(0)  # one turn of the loop
     await burst
     assert len(begun) == len(set(begun)) == 6
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # pipes nobody had opened yet
+@pytest.mark.parametrize("turns", range(8))
+def test_a_loop_that_closes_as_a_child_begins_ends_and_leaves_none(turns: int) -> None:
+    """Python 3.11 waits for pipes that it has just called off itself."""
+    mark = f"600.{os.getpid()}{turns:02}"
+
+    async def leave_at_once() -> None:
+        task = asyncio.create_task(run(("sleep", mark), timeout_s=30))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert not task.done()
+
+    asyncio.run(leave_at_once())
+    gc.collect()
+    left = [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+    assert left == []
