@@ -323,7 +323,7 @@ def test_a_loop_that_closes_as_a_child_begins_ends_and_leaves_none(turns: int) -
     async def leave_at_once() -> None:
         task = asyncio.create_task(run(("sleep", mark), timeout_s=30))
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop
         assert not task.done()
 
     asyncio.run(leave_at_once())
