@@ -234,7 +234,8 @@ async def test_what_nobody_takes_is_not_piled_up(
 ) -> None:
     async with family(name, tmp_path, home, monkeypatch) as one:
         # A server cuts off a shell that ended seconds ago, however slowly we take the rest.
-        monkeypatch.setattr(sentinel, "LINGER_S", 60)
+        linger = f"60.{os.getpid():07}"
+        monkeypatch.setattr(sentinel, "LINGER_S", linger)
         script = "head -c 60000000 /dev/zero | tr '\\0' x; echo; echo e''nd"
         request = ExecRequest(sh(script), timeout_s=500)
         me, most, total, tail = psutil.Process(), 0, 0, b""
@@ -251,6 +252,7 @@ async def test_what_nobody_takes_is_not_piled_up(
                     assert event == ExecResult(0)
         assert total > 59_000_000 and tail.endswith(b"x\nend\n")
         assert most < 48 << 20
+    end(linger)
 
 
 async def test_a_container_without_sh_runs_commands_all_the_same(tmp_path: Path) -> None:
@@ -261,8 +263,10 @@ async def test_a_container_without_sh_runs_commands_all_the_same(tmp_path: Path)
         assert (done.stdout, done.code) == (b"in", 4)
         with pytest.raises(ShellError, match="not started"):
             await ran(actor, BOX, ("no-such-program-at-all",), 20)
-        done = await ran(actor, BOX, ("sleep", "60"), 1)
+        sleep = f"61.{os.getpid():07}"
+        done = await ran(actor, BOX, ("sleep", sleep), 1)
         assert done.code is None and "may still run in pod box" in done.reason
+    end(sleep)
 
 
 async def test_an_old_server_is_given_no_input_and_nothing_is_begun(tmp_path: Path) -> None:
