@@ -6,6 +6,7 @@ Each gateway has its true name within the five seconds of a look, and nothing is
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -171,7 +172,8 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     own = {n: LiveGateway(found.stubs(), shared.folder, ("alpha",)) for n in OF_ITS_OWN}
     cli = tmp_path / "openshell"
     cli.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/calls\nexec {found.cli("0.0.111")} "$@"\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$*" >> {shlex.quote(f"{tmp_path}/calls")}\n'
+        f'exec {shlex.quote(str(found.cli("0.0.111")))} "$@"\n'
     )
     cli.chmod(0o755)
     plain = own["denied"].port

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -138,9 +139,9 @@ class Docker(ContainerCommand):
         folder.mkdir(parents=True, exist_ok=True)
         script = folder / "docker"
         script.write_text(
-            f"#!/bin/sh\nexport DOCKER_HOST=unix://{self.socket}\n"
-            f"export DOCKER_CONFIG={self.folder}/config\n"
-            f'exec {self._program} "$@"\n',
+            f"#!/bin/sh\nexport DOCKER_HOST={shlex.quote(f'unix://{self.socket}')}\n"
+            f"export DOCKER_CONFIG={shlex.quote(f'{self.folder}/config')}\n"
+            f'exec {shlex.quote(str(self._program))} "$@"\n',
             "utf-8",
         )
         script.chmod(0o755)

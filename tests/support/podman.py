@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -73,8 +74,9 @@ class Podman(ContainerCommand):
         """Put a `docker` that is this podman into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         script = folder / "docker"
-        lines = [f"export {name}={value}" for name, value in self.settings.items()]
-        script.write_text("\n".join(["#!/bin/sh", *lines, f'exec {" ".join(self._argv)} "$@"', ""]))
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in self.settings.items()]
+        run = f'exec {shlex.join(self._argv)} "$@"'
+        script.write_text("\n".join(["#!/bin/sh", *lines, run, ""]))
         script.chmod(0o755)
 
 
