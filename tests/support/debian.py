@@ -80,6 +80,7 @@ CHROMIUM = dict.fromkeys(
         *("libfontconfig1", "libfreetype6", "libgbm1", "libglib2.0-0", "libgraphite2-3"),
         *("libharfbuzz-subset0", "libharfbuzz0b", "libjpeg62-turbo", "libminizip1"),
         *("libmp3lame0", "libmpg123-0", "libnspr4", "libnss3", "libogg0", "libopenh264-7"),
+        "libopenjp2-7",
         *("libopus0", "libpng16-16", "libpulse0", "libsndfile1", "libsqlite3-0", "libvorbis0a"),
         *("libvorbisenc2", "libwayland-server0", "libx11-6", "libx11-xcb1", "libxau6", "libxcb1"),
         *("libxcomposite1", "libxdamage1", "libxdmcp6", "libxext6", "libxfixes3", "libxi6"),

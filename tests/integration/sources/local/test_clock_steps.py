@@ -43,7 +43,9 @@ def wakedeck(home: Path, *words: str, **environ: str) -> subprocess.CompletedPro
 
 @pytest.mark.kit("faketime")
 @pytest.mark.parametrize("step", ["-1h", "-5s", "+5s", "+1h"])
-def test_no_living_process_is_called_dead_or_started_again(home: Path, step: str) -> None:
+def test_no_living_process_is_called_dead_or_started_again(
+    home: Path, tmp_path: Path, step: str
+) -> None:
     eventually_sync(lambda: wakedeck(home, "local", "status").returncode == 0)
     place = World(home / ".local/state/wakedeck/local")
 
@@ -53,7 +55,13 @@ def test_no_living_process_is_called_dead_or_started_again(home: Path, step: str
     eventually_sync(lambda: len(records()) == 7, what=records)
     before = records()
     stepped = {"FAKETIME": step, "DONT_FAKE_MONOTONIC": "1"}
-    stepped["LD_PRELOAD"] = str(faketime_library())
+    # LD_PRELOAD names files by blanks between them, and one may stand in the home of the cache.
+    library = tmp_path / "faketime.so"
+    library.symlink_to(faketime_library())
+    stepped["LD_PRELOAD"] = str(library)
+    date = ["date", "+%s"]
+    now = subprocess.run(date, env=os.environ | stepped, capture_output=True, check=True)
+    assert abs(int(now.stdout) - time.time()) > 3, "the clock is not stepped"
     told = wakedeck(home, "local", "status", **stepped)
     assert told.returncode == 0, told.stdout
     assert told.stdout.count("running") == 6
