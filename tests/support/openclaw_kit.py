@@ -82,6 +82,12 @@ class RealGateway:
                 )
             )
 
+    def said(self) -> str:
+        """How what was started ended, and the last it printed: for a test that gives up."""
+        out = self.home / f"{self.state.name}.out"
+        last = out.read_text("utf-8", errors="replace")[-1500:] if out.exists() else ""
+        return f"exit codes {[child.poll() for child in self._started]}: {last}"
+
     def configure(self, token: str) -> None:
         """Write its configuration, as an editor does: the file is another one at once."""
         self.state.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ async def _lives(
             assert words in reason, reason
             return True
 
-        await eventually(probe, limit=limit)
+        await eventually(probe, limit=limit, what=one.said)
 
     assert (await state_of(".openclaw"))[0] is GatewayState.ABSENT
     first.start()

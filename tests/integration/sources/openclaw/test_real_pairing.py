@@ -83,7 +83,7 @@ async def _is_ready_here(gateway: RealGateway) -> None:
         return seen.gateways[0].state is GatewayState.READY
 
     try:
-        await eventually(reads, limit=BOOT_S)
+        await eventually(reads, limit=BOOT_S, what=gateway.said)
     finally:
         await here.observer.close()
 
