@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -139,6 +139,12 @@ def running_gateway(root: Path) -> Iterator[RunningGateway]:
     finally:
         process.kill()
         process.wait()
+        record = world.read_record("gateway")
+        if record is not None and record.socket:
+            # Of a long path it is in a folder that worlds share; killed, it stays there.
+            Path(record.socket).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(record.socket).parent.rmdir()
     assert token not in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
