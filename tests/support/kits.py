@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 
 import pytest
@@ -70,12 +70,12 @@ def _podman() -> str:
     return podman.missing()
 
 
-def _prometheus() -> str:
+def _of_debian(get: str, *words: str) -> str:
+    from tests.support import debian
     from tests.support.cache import UnobtainableError
-    from tests.support.debian import prometheus_packages
 
     try:
-        prometheus_packages()
+        getattr(debian, get)(*words)
     except UnobtainableError as error:
         return str(error)
     return ""
@@ -85,39 +85,6 @@ def _nginx() -> str:
     from tests.support import nginx
 
     return nginx.missing()
-
-
-def _faketime() -> str:
-    from tests.support import debian
-    from tests.support.cache import UnobtainableError
-
-    try:
-        debian.faketime_library()
-    except UnobtainableError as error:
-        return str(error)
-    return ""
-
-
-def _htop() -> str:
-    from tests.support import debian
-    from tests.support.cache import UnobtainableError
-
-    try:
-        debian.htop()
-    except UnobtainableError as error:
-        return str(error)
-    return ""
-
-
-def _full_screen() -> str:
-    from tests.support import debian
-    from tests.support.cache import UnobtainableError
-
-    try:
-        debian.full_screen("mc")
-    except UnobtainableError as error:
-        return str(error)
-    return ""
 
 
 def _kubectl(minor: int = 32) -> str:
@@ -175,7 +142,9 @@ KITS = {
     "centml": Kit("the CentML client 0.7.1", _centml),
     "docker": Kit("the docker daemon of Debian 12", _docker),
     "podman": Kit("podman of Debian 12", _podman),
-    "prometheus": Kit("Prometheus and promtool of Debian 12", _prometheus),
+    "prometheus": Kit(
+        "Prometheus and promtool of Debian 12", partial(_of_debian, "prometheus_packages")
+    ),
     "apprise": Kit("apprise", _modules("apprise")),
     "kubectl": Kit("kubectl 1.32, or the file WAKEDECK_KUBECTL names", _kubectl),
     "agent-sandbox": Kit("agent-sandbox's official client 1.0.8, and kmock 0.8", _sandbox_client),
@@ -197,15 +166,15 @@ KITS = {
     "tmux": Kit("tmux of this machine", _programs("tmux")),
     "bash": Kit("bash of this machine", _programs("bash")),
     "sshd": Kit("the OpenSSH server of Debian 12 and this machine's ssh", _sshd),
-    "faketime": Kit("libfaketime of Debian 12", _faketime),
+    "faketime": Kit("libfaketime of Debian 12", partial(_of_debian, "faketime_library")),
     "nginx": Kit("nginx of Debian 12", _nginx),
     "node": Kit("node of this machine", _programs("node")),
     "perl": Kit("perl of this machine", _programs("perl")),
     "openssl": Kit("openssl of this machine", _programs("openssl")),
     "less": Kit("less of this machine", _programs("less")),
     "vim": Kit("vim of this machine", _programs("vim")),
-    "full-screen": Kit("mc, fzf and btop of Debian 12", _full_screen),
-    "htop": Kit("htop of this machine or of Debian 12", _htop),
+    "full-screen": Kit("mc, fzf and btop of Debian 12", partial(_of_debian, "full_screen", "mc")),
+    "htop": Kit("htop of this machine or of Debian 12", partial(_of_debian, "htop")),
 }
 
 

@@ -306,14 +306,19 @@ async def test_a_refused_renewal_leaves_the_file_alone(
         assert file.read_bytes() == before
 
 
+def as_robot(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A service account, whose tokens are issued there."""
+    monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
+    monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
+    monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", url)
+
+
 async def test_a_service_account_signs_in_when_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with platform(tmp_path) as (api, source):
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
         url = f"http://127.0.0.1:{api.peer.port}/token"
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", url)
+        as_robot(monkeypatch, url)
         api.next_token = {"access_token": TOKEN}
         with pytest.raises(UnavailableError, match="not signed in"):
             await source.observer.observe()
@@ -351,10 +356,8 @@ async def test_a_refused_service_account_says_why(
 ) -> None:
     """A status of who issues tokens is never taken for the platform's."""
     async with platform(tmp_path) as (api, source):
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
         url = f"http://127.0.0.1:{api.peer.port}/token?tenant=one"
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", url)
+        as_robot(monkeypatch, url)
         api.token_refusal = status, body
         with pytest.raises(UnavailableError, match=words) as caught:
             await source.actor.sign_in()  # type: ignore[attr-defined]
@@ -367,9 +370,7 @@ async def test_an_address_of_tokens_that_is_none_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with platform(tmp_path) as (_, source):
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_ID", "robot")
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_SECRET", "robots-own-secret")
-        monkeypatch.setenv("CENTML_SERVICE_ACCOUNT_TOKEN_URL", "https://there:port/token")
+        as_robot(monkeypatch, "https://there:port/token")
         with pytest.raises(UnavailableError, match="no address"):
             await source.actor.sign_in()  # type: ignore[attr-defined]
 
