@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,9 +57,11 @@ class RealGateway:
         assert isinstance(tools, tuple), tools
         self.home, self.profile, self.port, self.far = home, profile, free_port(), far
         self.state = home / (f".openclaw-{profile}" if profile else ".openclaw")
+        # Short: the gateway has sockets below it, the first as it makes its certificate.
+        self._room = Path(tempfile.mkdtemp(prefix="oc"))
         path = os.pathsep.join((*map(str, reversed(tools)), "/usr/bin", "/bin"))
         self.environ: Mapping[str, str] = {
-            **{"HOME": str(home), "PATH": path, "TMPDIR": str(home)},
+            **{"HOME": str(home), "PATH": path, "TMPDIR": str(self._room)},
             "NODE_COMPILE_CACHE": str(COMPILED),
         }
         self._started: list[subprocess.Popen[bytes]] = []
@@ -140,3 +144,4 @@ class RealGateway:
                 except ProcessLookupError:
                     break
             child.wait()
+        shutil.rmtree(self._room, ignore_errors=True)

@@ -21,6 +21,7 @@ LEASE, NAME = "a3317529.agent-sandbox.x-k8s.io", "agent-sandbox-controller"
 NO_ROOM = "0/3 nodes are available: 3 Insufficient memory."
 FAILURES = ("unschedulable", "image", "crash", "error", "many", "deaf", "failed", "done", "slow")
 """What can be had for a sandbox that is to run."""
+_ADDED = (("spec", "ephemeralContainers"), ("status", "ephemeralContainerStatuses"))
 SUSPEND_FAILURES = ("not-owned", "unseen", "stays")
 """And for one that is to be suspended."""
 
@@ -235,7 +236,7 @@ class SandboxController:
                 "message": NO_ROOM,
             }
         made["status"] = {"phase": "Pending", "conditions": [placed], "startTime": stamp()}
-        await self._api.put(made)
+        await self._put_pod(made)
         if not room:
             self._tell(
                 key,
@@ -255,7 +256,7 @@ class SandboxController:
             "conditions": [placed],
             "containerStatuses": [state],
         }
-        await self._api.put(made)
+        await self._put_pod(made)
         scheduled = condition("PodScheduled", "True", "PodScheduled")
         self._tell(
             key,
@@ -274,7 +275,7 @@ class SandboxController:
                 "ready": False,
                 "state": {"terminated": {"exitCode": code, "reason": "Error"}},
             }
-            await self._api.put(made)
+            await self._put_pod(made)
             self._tell(
                 key,
                 awake,
@@ -282,10 +283,20 @@ class SandboxController:
                 condition("Ready", "False", reason),
             )
             return
-        await self._api.put(made)
+        await self._put_pod(made)
         await asyncio.sleep(self.delay_s)  # to become ready
         ready = condition("Ready", "True", "DependenciesReady", "Pod is Ready")
         self._tell(key, awake, scheduled, ready, podIPs=["10.0.0.7"])
+
+    async def _put_pod(self, made: Resource) -> None:
+        """Write a pod; containers added to it by hand stay, as a kubelet leaves them."""
+        metadata = made["metadata"]
+        there = self._api.pods().get((metadata["namespace"], metadata["name"]))
+        if there is not None and there["metadata"]["uid"] == metadata["uid"]:
+            for part, field in _ADDED:
+                if field in there[part]:
+                    made[part][field] = there[part][field]
+        await self._api.put(made)
 
     @staticmethod
     def _pod_name(one: Resource) -> str:

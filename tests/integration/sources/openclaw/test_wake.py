@@ -211,6 +211,7 @@ async def test_the_real_command_says_why_it_does_not_start(home: Path) -> None:
     assert steps[-1].state.value == "failed", steps
     assert "it ended with" not in steps[-1].detail, "in its own words"
     await source.observer.close()
+    real.end()
 
 
 async def test_a_cancelled_wake_ends_its_command(home: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import RefusedError, ShellError
-from services.models import SandboxId, Step, StepState
+from services.models import SandboxId, SandboxState, Step, StepState
 from services.sources.protocol.proposer import Proposal, Proposer
 from services.terminal.exec.requests import ShellChoice
 from tests.integration.sources.pods.test_kube_source import BOX, Cluster, cluster
@@ -151,6 +151,7 @@ async def test_a_crashing_pod_is_entered_through_it(tmp_path: Path) -> None:
 
 async def test_a_sandbox_gets_it_in_the_pod_of_now(tmp_path: Path) -> None:
     async with sandbox_cluster(tmp_path) as one:
+        one.controller.delay_s = 0.3  # it is added while the pod's own container is being made
         one.make("box")
         by = one.source.proposer
         assert by is not None
@@ -165,5 +166,7 @@ async def test_a_sandbox_gets_it_in_the_pod_of_now(tmp_path: Path) -> None:
 
         asked = await eventually(when_it_runs)
         assert ends(await carried_out(by, asked)) == DONE
+        await one.until("box", SandboxState.READY)
+        assert one.api.pods()["default", "box"]["spec"]["ephemeralContainers"], "and it stays"
         stranger = SandboxId("prod", "default/sandbox/none")
         assert replace(asked, sandbox=stranger).target == "default/box"
