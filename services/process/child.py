@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from asyncio.tasks import _unregister_task
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,6 +116,7 @@ async def wait_for_event(event: asyncio.Event, seconds: float | None) -> bool:
 async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end even when cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
+    _unregister_task(task)  # a loop that closes calls off every task it knows of
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -237,15 +239,16 @@ async def _turn_to_start() -> None:
 async def _end_started(
     starting: asyncio.Task[tuple[asyncio.SubprocessTransport, _ChildProtocol]],
 ) -> None:
-    if starting.cancelling():
+    while not starting.done():
         # A loop that closes calls off this too: it has killed the child and waits for its pipes,
         # which nobody opens any more (Python 3.11). Once more ends that.
+        called_off = starting.cancelling() > 0
         await asyncio.wait((starting,), timeout=_PIPES_S)
-        starting.cancel()
-    try:
-        transport, child = await starting
-    except (OSError, ValueError, asyncio.CancelledError):
+        if called_off:
+            starting.cancel()
+    if starting.cancelled() or starting.exception() is not None:
         return
+    transport, child = starting.result()
     running = ChildProcess(transport, child)
     await running.end()
     await running.release()

@@ -313,20 +313,30 @@ async def test_a_burst_of_children_is_begun_one_in_a_turn_of_the_loop(
     assert len(begun) == len(set(begun)) == 6
 
 
+def left_of(mark: str) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # pipes nobody had opened yet
 @pytest.mark.parametrize("turns", range(8))
-def test_a_loop_that_closes_as_a_child_begins_ends_and_leaves_none(turns: int) -> None:
+@pytest.mark.parametrize("after", [None, *range(6)])
+def test_a_loop_that_closes_as_a_child_begins_ends_and_leaves_none(
+    turns: int, after: int | None
+) -> None:
     """Python 3.11 waits for pipes that it has just called off itself."""
-    mark = f"600.{os.getpid()}{turns:02}"
+    mark = f"600.{os.getpid()}{turns:02}{after or 0}"
 
     async def leave_at_once() -> None:
         task = asyncio.create_task(run(("sleep", mark), timeout_s=30))
         for _ in range(turns):
             await asyncio.sleep(0)  # one turn of the loop
         assert not task.done()
+        if after is not None:
+            task.cancel()
+            for _ in range(after):
+                await asyncio.sleep(0)  # one more turn, called off
 
     asyncio.run(leave_at_once())
     gc.collect()
-    left = [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
-    assert left == []
+    assert left_of(mark) == []
