@@ -8,12 +8,13 @@ import signal
 import subprocess
 from asyncio.tasks import _unregister_task
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.errors import ProcessError
-from services.process.ends import hear_ends
+from services.process.exit_watch import ExitWatch, reap
 from services.process.signals import catch_ignored
 from services.text.sanitize import sanitize
 
@@ -25,18 +26,16 @@ LINGER_S = 1.0
 """How long a pipe may stay open after the child that had it is gone."""
 KILL_WAIT_S = 2.0
 """How long SIGKILL may take before the child is left to the kernel."""
-_PIPES_S = 0.5
-"""How long a start that was called off may take to end by itself."""
 _TURNS: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """By loop; one lives while somebody waits for it."""
 
 
-class _ChildProtocol(asyncio.SubprocessProtocol):
+class _Child:
     """Passes output on as it comes and says when the child and its pipes are gone."""
 
-    def __init__(self, sink: Callable[[int, bytes], None], outputs: Iterable[int]) -> None:
-        self._sink = sink
-        self._open = set(outputs)
+    def __init__(self, sink: Callable[[int, bytes], None], pipes: Iterable[int]) -> None:
+        self.sink = sink
+        self.open = set(pipes)
         self.notify: Callable[[], None] = lambda: None
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()
@@ -44,29 +43,44 @@ class _ChildProtocol(asyncio.SubprocessProtocol):
         self.writable = asyncio.Event()
         self.writable.set()
 
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._sink(fd, data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 0:
-            self.writable.set()
-        self._open.discard(fd)
-        if not self._open:
-            self.drained.set()
-            self.notify()
-
-    def process_exited(self) -> None:
+    def exit(self) -> None:
         self.exited.set()
         self.notify()
 
+    def lose(self, pipe: int) -> None:
+        self.open.discard(pipe)
+        if pipe == 0:
+            self.writable.set()
+        if not self.open - {0}:
+            self.drained.set()
+            self.notify()
+        if not self.open:
+            self.gone.set()
+
+
+class _Pipe(asyncio.Protocol):
+    """One end of ours: 0 takes the child's input, 1 and 2 give its output."""
+
+    def __init__(self, child: _Child, number: int) -> None:
+        self._child = child
+        self._number = number
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Until all are open: whoever starts a child takes what comes once it has it.
+        if self._number:
+            transport.pause_reading()  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._child.sink(self._number, data)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self.gone.set()
+        self._child.lose(self._number)
+
+    def pause_writing(self) -> None:
+        self._child.writable.clear()
+
+    def resume_writing(self) -> None:
+        self._child.writable.set()
 
 
 def is_on_path(program: str, env: Mapping[str, str] | None) -> bool:
@@ -135,14 +149,39 @@ async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
 class ChildProcess:
     """One running child process and its process group."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, child: _ChildProtocol) -> None:
-        self.transport = transport
-        self.child = child
-        self.group = transport.get_pid()
+    def __init__(
+        self, process: subprocess.Popen[bytes], sink: Callable[[int, bytes], None]
+    ) -> None:
+        files = enumerate((process.stdin, process.stdout, process.stderr))
+        self._files = {number: file for number, file in files if file is not None}
+        self._process = process
+        self._pipes: dict[int, asyncio.BaseTransport] = {}
+        self.child = _Child(sink, self._files)
+        self.group = process.pid
+        ExitWatch(process.pid, partial(reap, process.pid, self._ended))
 
     @property
     def code(self) -> int | None:
-        return self.transport.get_returncode()
+        return self._process.returncode
+
+    def pipe(self, number: int) -> asyncio.BaseTransport | None:
+        """Our end of its stdin, stdout or stderr."""
+        return self._pipes.get(number)
+
+    async def connect(self) -> None:
+        """Open our ends; output is passed on from here on."""
+        loop = asyncio.get_running_loop()
+        for number, file in self._files.items():
+            connect = loop.connect_read_pipe if number else loop.connect_write_pipe
+            protocol = partial(_Pipe, self.child, number)
+            self._pipes[number], _ = await connect(protocol, file)
+        for number, pipe in self._pipes.items():
+            if number:
+                pipe.resume_reading()  # type: ignore[attr-defined]
+
+    def _ended(self, code: int) -> None:
+        self._process.returncode = code
+        self.child.exit()
 
     async def _group_gone(self) -> None:
         await self.child.exited.wait()
@@ -168,10 +207,19 @@ class ChildProcess:
         await wait_for_event(self.child.drained, LINGER_S)
 
     async def release(self) -> None:
-        """Close what is left of the pipes and wait for it."""
-        self.transport.close()
-        if self.child.exited.is_set():
-            await self.child.gone.wait()
+        """Close what is left of the pipes and wait for it; nothing it leads goes on without us."""
+        if not self.child.exited.is_set():
+            _signal_group(self.group, signal.SIGKILL)
+        for number in tuple(self.child.open):
+            pipe = self._pipes.get(number)
+            if pipe is None:
+                self._files[number].close()
+                self.child.lose(number)
+            elif isinstance(pipe, asyncio.WriteTransport):
+                pipe.abort()  # what is left was not taken
+            else:
+                pipe.close()
+        await self.child.gone.wait()
 
 
 async def start(
@@ -186,14 +234,12 @@ async def start(
     if not argv:
         raise ProcessError("There is no command to run.")
     name = sanitize(Path(argv[0]).name or argv[0], 60)
-    outputs = (1, 2) if stderr == subprocess.PIPE else (1,)
     catch_ignored()
-    hear_ends()
     await _turn_to_start()
-    starting = asyncio.ensure_future(
-        asyncio.get_running_loop().subprocess_exec(
-            lambda: _ChildProtocol(sink, outputs),
-            *argv,
+    try:
+        process = subprocess.Popen(  # noqa: ASYNC220  asyncio would do it here, too
+            argv,
+            bufsize=0,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -201,13 +247,6 @@ async def start(
             env=None if env is None else dict(env),
             start_new_session=True,
         )
-    )
-    try:
-        transport, child = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # It may have begun: nothing that was started stays behind.
-        await run_to_completion(_end_started(starting))
-        raise
     except (FileNotFoundError, PermissionError) as error:
         if isinstance(error, PermissionError) and is_on_path(argv[0], env):
             raise ProcessError(f"{name} may not be run by this user.") from error
@@ -222,7 +261,14 @@ async def start(
         raise ProcessError(
             f"{name} cannot start: {sanitize(why or type(error).__name__)}."
         ) from error
-    return ChildProcess(transport, child)
+    running = ChildProcess(process, sink)
+    try:
+        await running.connect()
+    except BaseException:
+        # Nothing that was started stays behind.
+        await run_to_completion(_end_started(running))
+        raise
+    return running
 
 
 async def _turn_to_start() -> None:
@@ -236,19 +282,7 @@ async def _turn_to_start() -> None:
         await asyncio.sleep(0)
 
 
-async def _end_started(
-    starting: asyncio.Task[tuple[asyncio.SubprocessTransport, _ChildProtocol]],
-) -> None:
-    while not starting.done():
-        # A loop that closes calls off this too: it has killed the child and waits for its pipes,
-        # which nobody opens any more (Python 3.11). Once more ends that.
-        called_off = starting.cancelling() > 0
-        await asyncio.wait((starting,), timeout=_PIPES_S)
-        if called_off:
-            starting.cancel()
-    if starting.cancelled() or starting.exception() is not None:
-        return
-    transport, child = starting.result()
-    running = ChildProcess(transport, child)
+async def _end_started(running: ChildProcess) -> None:
+    running.child.drained.set()  # nobody reads it any more
     await running.end()
     await running.release()

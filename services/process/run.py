@@ -98,7 +98,7 @@ async def run(
     )
     timed_out = False
     try:
-        pipe = running.transport.get_pipe_transport(0)
+        pipe = running.pipe(0)
         if input is not None and isinstance(pipe, asyncio.WriteTransport):
             pipe.write(input)
             pipe.close()  # what is buffered goes out first
@@ -206,7 +206,7 @@ async def lines(
     until = None if timeout_s is None else loop.time() + timeout_s
     lingering = False
     try:
-        kept.attach(running.transport.get_pipe_transport(1))
+        kept.attach(running.pipe(1))
         while True:
             late = until is not None and loop.time() >= until
             if late and not lingering:

@@ -186,7 +186,7 @@ class PanelProcess:
         self._hold(False)  # what it still draws is dropped, so that it never waits for us
         if not child.child.exited.is_set():
             self._write(meta("quit"))
-            pipe = child.transport.get_pipe_transport(0)
+            pipe = child.pipe(0)
             if pipe is not None:
                 pipe.close()  # what is written goes out first; its end alone says the same
             if not await wait_for_event(child.child.exited, LEAVE_S):
@@ -200,7 +200,7 @@ class PanelProcess:
 
     def _write(self, data: bytes) -> None:
         assert self._child is not None
-        pipe = self._child.transport.get_pipe_transport(0)
+        pipe = self._child.pipe(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
             pipe.write(data)
 
@@ -229,7 +229,7 @@ class PanelProcess:
 
     def _hold(self, on: bool) -> None:
         assert self._child is not None
-        pipe = self._child.transport.get_pipe_transport(1)
+        pipe = self._child.pipe(1)
         if not isinstance(pipe, asyncio.ReadTransport) or pipe.is_closing():
             return
         if on:

@@ -354,7 +354,7 @@ def _judge_picture(key: str, picture: list[Delta]) -> None:
 
 
 async def _leaves(peer: CheckedProgram) -> str | None:
-    pipe = peer.child.transport.get_pipe_transport(0)
+    pipe = peer.child.pipe(0)
     if pipe is not None:
         pipe.close()
     if not await wait_for_event(peer.child.child.exited, LEAVE_S):

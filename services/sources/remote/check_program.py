@@ -71,7 +71,7 @@ class CheckedProgram:
         self.changed.set()
 
     def say(self, data: bytes) -> None:
-        pipe = self.child.transport.get_pipe_transport(0)
+        pipe = self.child.pipe(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
             pipe.write(data)
 

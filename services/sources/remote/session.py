@@ -144,7 +144,7 @@ class FarSession:
 
     def send(self, message: Message) -> None:
         """Send a message; nothing where the link is gone."""
-        pipe = None if self._child is None else self._child.transport.get_pipe_transport(0)
+        pipe = None if self._child is None else self._child.pipe(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
             if pipe.get_write_buffer_size() > MOST_UNSENT:
                 self._fail(failures.takes_nothing(self._command.place))
@@ -324,7 +324,7 @@ class FarSession:
         if now - self._busy_since > 1.0:
             self._busy_since, self._busy_s = now, 0.0
         self._busy_s += now - began
-        pipe = None if self._child is None else self._child.transport.get_pipe_transport(1)
+        pipe = None if self._child is None else self._child.pipe(1)
         if self._busy_s > LATE_S and isinstance(pipe, asyncio.ReadTransport):
             pipe.pause_reading()
             loop = asyncio.get_running_loop()
@@ -350,7 +350,7 @@ def _resume(pipe: asyncio.ReadTransport) -> None:
 
 async def _end(child: ChildProcess) -> None:
     """Let the far side end by the end of its input, then end what is left of the command."""
-    pipe = child.transport.get_pipe_transport(0)
+    pipe = child.pipe(0)
     if pipe is not None:
         pipe.close()
     if not child.child.exited.is_set():

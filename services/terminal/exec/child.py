@@ -96,7 +96,7 @@ class ChildCommand:
 
     def _for_each_pipe(self, act: Callable[[asyncio.ReadTransport], None]) -> None:
         for number in (1, 2):
-            pipe = self._opened().transport.get_pipe_transport(number)
+            pipe = self._opened().pipe(number)
             if isinstance(pipe, asyncio.ReadTransport) and not pipe.is_closing():
                 act(pipe)
 
@@ -142,14 +142,14 @@ class ChildCommand:
     async def write(self, data: bytes) -> None:
         """Pass input on to the client once it has taken what came before."""
         running = self._opened()
-        pipe = running.transport.get_pipe_transport(0)
+        pipe = running.pipe(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
             pipe.write(data)
             await running.child.writable.wait()
 
     async def end_input(self) -> None:
         """Close the client's input; what is buffered goes out first."""
-        pipe = self._opened().transport.get_pipe_transport(0)
+        pipe = self._opened().pipe(0)
         if pipe is not None:
             pipe.close()
 

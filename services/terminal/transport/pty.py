@@ -6,18 +6,17 @@ import asyncio
 import contextlib
 import errno
 import os
-import select
 import signal
 import subprocess
 import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from services.errors import ProcessError
 from services.process.child import is_on_path
+from services.process.exit_watch import ExitWatch
 from services.terminal.transport.pty_spawn import START_LIMIT_S, set_iutf8, set_size, spawn
 from services.text.sanitize import sanitize
 
@@ -26,53 +25,7 @@ GRACE_S = 0.5
 _KILL_WAIT_S = 2.0
 _LINGER_S = 0.1
 _POLL_S = 0.02
-_EXIT_POLL_S = 0.05
 _INTERRUPTS = (termios.VINTR, termios.VQUIT, termios.VSUSP)
-
-
-class ExitWatch:
-    """Sets `ended` once the process is dead; its pid stays taken until somebody reaps it."""
-
-    def __init__(self, pid: int) -> None:
-        self.ended = asyncio.Event()
-        self._pid = pid
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._handle = _exit_handle(pid)
-        if self._handle is None:
-            self._poll()
-        else:
-            self._loop.add_reader(self._handle, self._end)
-
-    async def wait(self, seconds: float) -> bool:
-        """Whether it was dead before that many seconds had passed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        return self.ended.is_set()
-
-    def close(self) -> None:
-        """Stop listening; idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._handle is not None:
-            self._loop.remove_reader(self._handle)
-            os.close(self._handle)
-            self._handle = None
-
-    def _end(self) -> None:
-        self.ended.set()
-        self.close()
-
-    def _poll(self) -> None:
-        try:
-            if psutil.Process(self._pid).status() == psutil.STATUS_ZOMBIE:
-                self._end()
-                return
-        except psutil.NoSuchProcess:
-            self._end()
-            return
-        self._timer = self._loop.call_later(_EXIT_POLL_S, self._poll)
 
 
 class PtyProcess:
@@ -329,27 +282,3 @@ def _read_available(master: int, limit: int) -> bytes | None:
         parts.append(part)
         room -= len(part)
     return b"".join(parts) if parts else None
-
-
-def _exit_handle(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process dies; None where there is no such."""
-    with contextlib.suppress(OSError):
-        if hasattr(os, "pidfd_open"):
-            return os.pidfd_open(pid)
-        if hasattr(select, "kqueue"):
-            return _kqueue_handle(pid)
-    return None
-
-
-def _kqueue_handle(pid: int) -> int:
-    """The BSD way: a queue that holds one event, the exit."""
-    kernel: Any = select
-    queue = kernel.kqueue()
-    try:
-        exit_event = kernel.kevent(
-            pid, kernel.KQ_FILTER_PROC, kernel.KQ_EV_ADD, kernel.KQ_NOTE_EXIT
-        )
-        queue.control([exit_event], 0)
-        return os.dup(queue.fileno())
-    finally:
-        queue.close()

@@ -340,3 +340,19 @@ def test_a_loop_that_closes_as_a_child_begins_ends_and_leaves_none(
     asyncio.run(leave_at_once())
     gc.collect()
     assert left_of(mark) == []
+
+
+@pytest.mark.timeout(60)
+def test_a_loop_that_closes_as_a_child_is_ended_ends_it(tmp_path: Path) -> None:
+    """It does not hear SIGTERM, so the end takes longer than the loop has turns."""
+    ready, mark = tmp_path / "ready", f"600.{os.getpid()}90"
+    command = f"trap '' TERM; echo >{quoted(ready)}; sleep {mark}; sleep {mark}"
+
+    async def leave_while_it_ends() -> None:
+        task = asyncio.create_task(run(("sh", "-c", command), timeout_s=30))
+        await eventually(ready.exists)
+        task.cancel()
+        await asyncio.sleep(0)  # one turn: its end is begun
+
+    asyncio.run(leave_while_it_ends())
+    assert left_of(mark) == []
