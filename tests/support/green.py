@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,7 +92,8 @@ def main() -> int:
     commit = _git("rev-parse", "HEAD")
     if _git("status", "--porcelain"):
         print("Changes that are not committed are not tested: clones hold commits.")
-    names = [*WAYS, *(_many(name, chosen.times) for name in chosen.files or _changed())]
+    files = dict.fromkeys(chosen.files or _changed())
+    names = [*WAYS, *(_many(name, chosen.times) for name in files)]
     names = [name for name in names if name.startswith(tuple(chosen.only))]
     known = {} if chosen.again else _read(chosen.log, commit)
     asked = [name for name in names if name not in known and not chosen.summary]
@@ -225,16 +226,20 @@ def _often(
                 result.counts["runs"] = result.counts.get("runs", 0) + 1
 
         def end_running() -> None:
-            for one in tuple(running):
-                _kill(one)
+            while not all(one.done() for one in runs):
+                for one in tuple(running):
+                    _kill(one)
+                time.sleep(0.05)
 
         lock = Lock()
+        runs: dict[Future[None], str] = {}
         pool = ThreadPoolExecutor(beside)
         leaving.callback(pool.shutdown)
         leaving.callback(end_running)
         leaving.callback(pool.shutdown, wait=False, cancel_futures=True)
         # One file after the other: what is done when a run is broken off is in the log.
-        runs = {pool.submit(once, name, number): name for name in names for number in range(times)}
+        for name in names:
+            runs |= {pool.submit(once, name, number): name for number in range(times)}
         for ended in as_completed(runs):
             ended.result()
             name = runs[ended]
@@ -357,11 +362,12 @@ def _kill(group: int) -> None:
 
 def _count(report: Path, result: Result) -> None:
     """Add what a report counts; the next run writes its own."""
-    if not report.exists():
-        return
-    suite = next(ElementTree.parse(report).iter("testsuite"))
+    try:
+        suite = next(ElementTree.parse(report).iter("testsuite"))
+    except (FileNotFoundError, ElementTree.ParseError, StopIteration):
+        return  # it was broken off as it was written, and its exit code tells
     numbers = {name: int(suite.get(name, "0")) for name in ("failures", "errors", "skipped")}
-    numbers = {"passed": int(suite.get("tests", "0")) - sum(numbers.values()), **numbers}
+    numbers = {"passed": max(0, int(suite.get("tests", "0")) - sum(numbers.values())), **numbers}
     for name, count in numbers.items():
         result.counts[name] = result.counts.get(name, 0) + count
     for case in suite.iter("testcase"):
@@ -371,4 +377,5 @@ def _count(report: Path, result: Result) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what runs is ended
     sys.exit(main())

@@ -41,6 +41,7 @@ class HeaderBuilder:
         totals = board.totals()
         lost = [one for one in board.links.values() if one.failures]
         seen = [one.last_success_at for one in lost or board.links.values()]
+        answered = [one for one in seen if one is not None]
         retries = [one.retry_at for one in lost if one.retry_at is not None]
         measured = [
             (one.latency_s, one.id)
@@ -66,9 +67,7 @@ class HeaderBuilder:
             latency_s=None if slowest is None else slowest[0],
             slowest_of=len(measured),
             samples=tuple(self._samples.get(measured[0][1], ())) if len(measured) == 1 else (),
-            last_success_at=None
-            if waiting and not lost
-            else min((one for one in seen if one is not None), default=None),
+            last_success_at=min(answered, default=None) if len(answered) == len(seen) else None,
             retry_at=min(retries, default=None),
             retry_key=self._retry_key,
             read_only=self._read_only,

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from services.errors import SignedOutError, UnavailableError
 from services.files.bounded import UnfitError, parse_json
@@ -26,7 +26,7 @@ from services.sources.pods.centml_token import (
     stored,
 )
 from services.sources.pods.writes import WritingHttp
-from services.text.redact import redact_line
+from services.text.redact import MASK, redact_line
 from services.text.sanitize import sanitize
 
 AUTHENTICATE = "https://auth.centml.com/user_management/authenticate"
@@ -72,7 +72,8 @@ async def _mint(account: ServiceAccount) -> str:
     answer = await _post(account.url, form=form)
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
-        raise UnavailableError(f"The service account was refused: {_why(answer)}.")
+        why = _why(answer, account.secret)
+        raise UnavailableError(f"The service account was refused: {why}.")
     return token
 
 
@@ -87,7 +88,8 @@ async def _refresh(held: Stored, environ: Mapping[str, str]) -> Stored:
     answer = await _post(AUTHENTICATE, body=body)
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     if "error" in answer or not isinstance(access, str) or not access:
-        raise SignedOutError(f"CentML refused to renew the token: {_why(answer)}.", advice=_LOGIN)
+        why = _why(answer, held.refresh)
+        raise SignedOutError(f"CentML refused to renew the token: {why}.", advice=_LOGIN)
     return Stored(access, refresh if isinstance(refresh, str) and refresh else held.refresh)
 
 
@@ -111,7 +113,7 @@ async def _post(
     try:
         value = parse_json(await http.write("POST", path, kind, content, LIMIT_S, _LARGEST))
     except ApiError as refused:
-        value = _refusal(refused)
+        value = _refusal(refused, host)
     except UnfitError:
         raise UnavailableError(
             f"{sanitize(host, 100)} answered with something else than JSON."
@@ -123,22 +125,28 @@ async def _post(
     return value
 
 
-def _refusal(refused: ApiError) -> Any:
+def _refusal(refused: ApiError, host: str) -> Any:
     """What a refusal says in JSON.
 
     Raises:
-        UnavailableError: it says something else. Its status is not the platform's.
+        UnavailableError: it says something else, which may hold the secret: only its status is
+            told, and that is not the platform's.
     """
     try:
         return parse_json(refused.body)
     except UnfitError:
-        raise UnavailableError(refused.sentence, advice=refused.advice) from None
+        raise UnavailableError(
+            f"{sanitize(host, 100)} answered {refused.status}.", advice=refused.advice
+        ) from None
 
 
-def _why(answer: Mapping[str, Any]) -> str:
+def _why(answer: Mapping[str, Any], secret: str) -> str:
     for key in ("error_description", "message", "error"):
         if isinstance(answer.get(key), str):
-            return redact_line(str(answer[key]), 200)
+            said = str(answer[key])
+            for form in (secret, quote_plus(secret)):
+                said = said.replace(form, MASK)
+            return redact_line(said, 200)
     return "no reason was given"
 
 

@@ -140,7 +140,7 @@ def test_files_are_run_many_times_and_one_red_run_is_red(
     commit(project)
     log = tmp_path / "log.jsonl"
     files = "tests/test_well.py", "tests/test_once.py"
-    words = "--only", "3x", "--times", "3", "--beside", "2", "--files", *files
+    words = "--only", "3x", "--times", "3", "--beside", "2", "--files", *files, files[0]
     assert run(monkeypatch, log, *words) == 1
     found = {one["scenario"]: one for one in map(json.loads, log.read_text().splitlines())}
     well, once = found["3x tests/test_well.py"], found["3x tests/test_once.py"]
@@ -153,3 +153,14 @@ def test_files_are_run_many_times_and_one_red_run_is_red(
     capsys.readouterr()
     assert run(monkeypatch, log, *words) == 1
     assert "…" not in capsys.readouterr().out, "what is in the log is not run again"
+
+
+def test_a_report_that_is_cut_short_counts_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    report, result = tmp_path / "report.xml", green.Result("c", "s", 0, 0.0)
+    green._count(report, result)
+    report.write_text("<testsuites><testsuite tests='2'")
+    green._count(report, result)
+    assert result.counts == {}
+    report.write_text("<testsuites><testsuite tests='1' failures='1' errors='1'/></testsuites>")
+    green._count(report, result)
+    assert result.counts["passed"] == 0, "it failed, and what came after it too"

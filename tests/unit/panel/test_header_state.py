@@ -25,6 +25,9 @@ def test_a_source_that_never_answered_is_waited_for_and_nothing_is_called_fresh(
     board.merge(ProbeFailure("there", 1000.0, "No such host.", 3))
     lost = told(board)
     assert lost.waiting and lost.lost == ("there",)
+    board.merge(ProbeFailure("here", 1000.0, "No such host.", 3))
+    assert told(board).last_success_at is None, "nor for two that are lost"
+    board.merge(Observation("here", 1000.0, (), ()))
     board.merge(Observation("there", 1000.5, (), ()))
     both = told(board)
     assert not both.waiting and both.last_success_at == 1000.0

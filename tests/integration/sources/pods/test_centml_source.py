@@ -345,6 +345,8 @@ async def test_a_service_account_signs_in_when_asked(
         ),
         (401, b'{"message": "bad secret"}', "refused: bad secret"),
         (401, b"<html>robots-own-secret</html>", "answered 401"),
+        (400, b"bad client: secret robots-own-secret is wrong", "answered 400"),
+        (400, b'{"error_description": "no robots-own-secret here"}', "refused: no .* here"),
         (302, b"", "answered 302"),
         (503, b"<html>busy</html>", "answered 503"),
         (200, b"<html>hello</html>", "something else than JSON"),
