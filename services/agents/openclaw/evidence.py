@@ -92,6 +92,8 @@ class Owner(Enum):
 
     UNKNOWN = "not known"
     LOCK = "the process of the lock"
+    FORMER = "the process that held the lock"
+    """It is remembered, and the lock is not its own now."""
     OTHER = "another program"
 
 
@@ -148,7 +150,7 @@ class OpenClawEvidence:
     without_lock: tuple[int, float] | None = None
     """The process that held the lock until lately and still runs, and the seconds since."""
     was_started: bool = False
-    """The process of the lock was seen to have started."""
+    """The process of the lock, or else the one that held it, was seen to have started."""
     port: int | None = None
     """Where it is asked; None where that is not known."""
     owner: Owner = Owner.UNKNOWN

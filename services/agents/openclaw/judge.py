@@ -115,13 +115,21 @@ def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
         return None
     if seen.lock.state not in (LockState.NONE, LockState.STALE) and not seen.lock.problem:
         return None
-    if _is_unheld(seen) and _was_held_lately(seen):
-        return None
+    who = f" ({seen.owner_name})" if seen.owner_name else ""
     why = (
-        f"An OpenClaw gateway answers on port {seen.port}, but no living process holds the lock in "
-        f"{seen.place}: whose it is, is not known."
+        f"An OpenClaw gateway{who} answers on port {seen.port}, but no living process holds the "
+        f"lock in {seen.place}: whose it is, is not known."
     )
     advice = "If it is a tunnel or a container, name it as `url` in a table of its own."
+    if _is_unheld(seen) and seen.owner is Owner.FORMER and seen.without_lock is not None:
+        pid, since = seen.without_lock
+        if since < STARTING_S and (not seen.was_started or seen.heard.restart_s):
+            return None
+        why = (
+            f"Process {pid} answers on port {seen.port}, but no longer holds the lock in "
+            f"{seen.place}: whether it is still its gateway is not known."
+        )
+        advice = "If its lock file was removed, a restart writes it anew."
     return OpenClawJudgement(
         "owner not proven", GatewayState.UNKNOWN, SandboxState.UNKNOWN, why, advice
     )
@@ -167,27 +175,18 @@ def _is_unheld(seen: OpenClawEvidence) -> bool:
     return not seen.remote and seen.lock.state in (LockState.NONE, LockState.STALE)
 
 
-def _was_held_lately(seen: OpenClawEvidence) -> bool:
-    """Whether who held the lock still runs, and held it a moment ago."""
-    return seen.without_lock is not None and seen.without_lock[1] < STARTING_S
-
-
 def _between_locks(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     """As it starts it lets go of its lock once, and as it ends before its process does."""
     heard = seen.answers is not None and seen.answers.reach in (Reach.SILENT, Reach.ANSWERED)
-    if not (_is_away(seen) or (heard and _is_unheld(seen))):
-        return None
-    if seen.without_lock is None or not _was_held_lately(seen):
+    if not (_is_away(seen) or (heard and _is_unheld(seen))) or seen.without_lock is None:
         return None
     pid, since = seen.without_lock
+    if since >= STARTING_S:
+        return None
     why = f"Process {pid} has let go of its lock and still runs: it starts or ends."
-    return OpenClawJudgement(
-        "between two locks",
-        GatewayState.SETTLING,
-        SandboxState.SETTLING,
-        why,
-        until=seen.now + STARTING_S - since,
-    )
+    until = seen.now + STARTING_S - since
+    settling = GatewayState.SETTLING, SandboxState.SETTLING
+    return OpenClawJudgement("between two locks", *settling, why, until=until)
 
 
 def _config_invalid(seen: OpenClawEvidence) -> OpenClawJudgement | None:

@@ -39,6 +39,8 @@ SERVICE_S = 3.0
 """How long what a service said holds while its gateway stays away."""
 _SYSTEMD_S = 2.0
 _LOOKS = 3
+_AGAIN_S = 1.0
+"""Another look begins only so soon after the first: the last must end within a poll's deadline."""
 _UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestampMonotonic"
 )
@@ -99,8 +101,8 @@ class GatewayGatherer:
         self._versions: dict[str, object] = {}
         self._holders: dict[str, tuple[ProcessId, float]] = {}
         """Who was seen to hold each lock, and when last."""
-        self._started: dict[str, ProcessId] = {}
-        """Of each lock, the process that was seen to have started."""
+        self._started: dict[str, tuple[ProcessId, bool]] = {}
+        """Of each lock, the process that was seen to have started, and whether it held it then."""
 
     async def gather(self) -> dict[str, OpenClawEvidence]:
         """The evidence of every gateway, by its native id."""
@@ -164,11 +166,14 @@ class GatewayGatherer:
 
     async def _gather_local(self, place: StateDirectory, held: LockFile) -> OpenClawEvidence:
         """One look; where the lock changed hands meanwhile, another one: a start takes it twice."""
+        began = self._clock.monotonic()
         for _ in range(_LOOKS):
             one = await self._look(place, held)
             before = held
             held = await asyncio.to_thread(read_lock, place, self._clock.now())
             if (held.process, held.lock.state) == (before.process, before.lock.state):
+                break
+            if self._clock.monotonic() - began >= _AGAIN_S:
                 break
         return one
 
@@ -183,16 +188,19 @@ class GatewayGatherer:
             http = self._http.get(address.url) or self._http.setdefault(address.url, address.http())
             carrier = carrier_over(lambda: http)
             answers = await ask(carrier, self._clock.monotonic, suspended=lock.suspended)
-            if answers.reach is Reach.ANSWERED:
-                owner, owner_name = await asyncio.to_thread(_owner, port, held)
+        former = self._former(place, held)
+        process = held.process if former is None else former[0]
+        if port is not None and answers is not None and answers.reach is Reach.ANSWERED:
+            owner, owner_name = await asyncio.to_thread(_owner, port, held.process, process)
+        own = answers if owner in (Owner.LOCK, Owner.FORMER) else None
         one = OpenClawEvidence(
             self._clock.now(),
             sanitize(place.path.name, 80),
             redact_line(str(place.path), 200),
             config=config,
             lock=lock,
-            without_lock=self._without_lock(place, held),
-            was_started=self._was_started(place, held, answers if owner is Owner.LOCK else None),
+            without_lock=None if former is None else (former[0].pid, former[1]),
+            was_started=self._was_started(place, process, own, held=former is None),
             port=port,
             owner=owner,
             owner_name=owner_name,
@@ -220,7 +228,8 @@ class GatewayGatherer:
         of, refused = self._refused.get(place.id, (version, ""))
         return replace(read_config(place), refused=refused if of == version else "")
 
-    def _without_lock(self, place: StateDirectory, held: LockFile) -> tuple[int, float] | None:
+    def _former(self, place: StateDirectory, held: LockFile) -> tuple[ProcessId, float] | None:
+        """Who held the lock until lately and still runs, and the seconds since."""
         now = self._clock.monotonic()
         if held.lock.state is LockState.HELD and held.process is not None:
             self._holders[place.id] = (held.process, now)
@@ -229,20 +238,32 @@ class GatewayGatherer:
         if process is None or not process.alive():
             self._holders.pop(place.id, None)
             return None
-        return process.pid, now - at
+        return process, now - at
 
-    def _was_started(self, place: StateDirectory, held: LockFile, answers: Answers | None) -> bool:
-        """Whether the lock's process is past its start, as it said itself in this look or before.
+    def _was_started(
+        self,
+        place: StateDirectory,
+        process: ProcessId | None,
+        answers: Answers | None,
+        *,
+        held: bool,
+    ) -> bool:
+        """Whether a process is past its start, as it said itself while it held the lock.
 
-        It starts anew within one process too: then it says so, or lets go of its lock.
+        It starts anew within one process too: then it says so, or takes its lock anew.
         """
-        process, startup = held.process, None if answers is None else answers.startup
+        known, held_then = self._started.pop(place.id, (None, False))
+        started = known == process and (held_then or not held)
+        startup = None if answers is None else answers.startup
         ready = answers is not None and answers.readiness is not None and answers.readiness.ready
-        if process is None or (startup is not None and startup.word != "started"):
-            self._started.pop(place.id, None)
-        elif startup is not None or ready:
-            self._started[place.id] = process
-        return process is not None and self._started.get(place.id) == process
+        if startup is not None and startup.word != "started":
+            started = False
+        elif held and (startup is not None or ready):
+            started = True
+        if process is None or not started:
+            return False
+        self._started[place.id] = process, held
+        return True
 
     def _port(self, place: StateDirectory, held: LockFile, config: Config) -> int | None:
         """Where it is asked; None where nothing says it or there is no gateway of its own."""
@@ -288,15 +309,15 @@ def _rival(
     return ""
 
 
-def _owner(port: int, held: LockFile) -> tuple[Owner, str]:
-    """Whether the process of the lock listens on the port, and who does otherwise."""
-    if held.process is not None and held.process.owns_port(port):
-        return Owner.LOCK, ""
+def _owner(port: int, holder: ProcessId | None, process: ProcessId | None) -> tuple[Owner, str]:
+    """Whether the process that holds or held the lock listens on the port, and who does else."""
+    if process is not None and process.owns_port(port):
+        return (Owner.FORMER if holder is None else Owner.LOCK), ""
     found = port_owner(port)
     if found is None or found.process is None:
         return Owner.UNKNOWN, ""
     name = f"{redact_line(found.name, 40)}, pid {found.process.pid}"
-    return (Owner.OTHER if held.process is not None else Owner.UNKNOWN), name
+    return (Owner.OTHER if holder is not None else Owner.UNKNOWN), name
 
 
 async def ask_service(unit: str, environ: Mapping[str, str]) -> Service:

@@ -28,6 +28,7 @@ from services.sources.openclaw.source import open_openclaw
 from services.sources.protocol.observer import Listens
 from services.sources.protocol.verdict import VerdictKind
 from services.terminal.exec.requests import ShellChoice
+from tests.support.clock import FakeClock
 from tests.support.http_peer import Exchange, HttpPeer, http_peer
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -73,6 +74,10 @@ def write_lock(state: Path, port: int, process: ProcessId | None = None, **more:
         **more,
     }
     (folder / "gateway.state.lock").write_text(json.dumps(fields, indent=2) + "\n" + " \t" * 40)
+
+
+def unlock(home: Path) -> None:
+    next((home / ".openclaw" / "tmp").glob("*/*.lock")).unlink()
 
 
 @pytest.fixture(name="free_port")
@@ -236,7 +241,7 @@ async def test_a_process_that_let_go_of_its_lock_is_not_gone(
     source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
     try:
         await source.observer.observe()
-        next((home / ".openclaw" / "tmp").glob("*/*.lock")).unlink()
+        unlock(home)
         seen = await source.observer.observe()
         assert seen.gateways[0].state is GatewayState.SETTLING
         assert f"Process {sleeper.pid} has let go of its lock" in seen.gateways[0].reason
@@ -246,6 +251,118 @@ async def test_a_process_that_let_go_of_its_lock_is_not_gone(
         assert seen.gateways[0].state is GatewayState.DOWN
     finally:
         await source.observer.close()
+
+
+async def test_a_lock_that_is_removed_from_a_ready_gateway_is_no_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "PROBE_S", 0.5)
+    told: dict[str, tuple[int, object]] = {}
+    over = asyncio.Event()
+
+    async def handle(exchange: Exchange) -> None:
+        if exchange.request.path not in told:
+            await over.wait()
+        await exchange.json(*told.get(exchange.request.path, (503, {})))
+
+    def tell(status: int, word: str) -> None:
+        told["/healthz"], told["/readyz"] = (200, LIVE), (status, {**READY, "ready": status == 200})
+        told["/startupz"] = (status, {**STARTED, "ok": status == 200, "status": word})
+
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
+
+    async def says(state: GatewayState, words: str) -> None:
+        async def looked() -> bool:
+            seen = await source.observer.observe()
+            got = seen.gateways[0].state, seen.sandboxes[0].reason
+            assert got[0] is state, got
+            assert words in got[1], got
+            return True
+
+        await eventually(looked)
+
+    between = f"Process {os.getpid()} has let go of its lock and still runs"
+    try:
+        async with http_peer(handle) as peer:
+            removed = (
+                f"Process {os.getpid()} answers on port {peer.port}, but no longer holds the lock"
+            )
+            configure(home / ".openclaw", port=peer.port)
+            write_lock(home / ".openclaw", peer.port)
+            tell(503, "starting")
+            await says(GatewayState.SETTLING, "It is starting")
+            unlock(home)
+            await says(GatewayState.SETTLING, between)
+            write_lock(home / ".openclaw", peer.port)
+            tell(200, "started")
+            await says(GatewayState.READY, UNSEEN)
+            unlock(home)
+            await says(GatewayState.UNKNOWN, removed)
+            told.clear()
+            write_lock(home / ".openclaw", peer.port)
+            await says(GatewayState.SETTLING, "it does not answer yet")
+            tell(200, "started")
+            await says(GatewayState.READY, UNSEEN)
+            unlock(home)
+            await says(GatewayState.UNKNOWN, removed)
+            tell(503, "draining")
+            await says(GatewayState.SETTLING, between)
+            over.set()
+    finally:
+        over.set()
+        await source.observer.close()
+
+
+async def test_the_port_of_another_is_no_start_of_who_held_the_lock(
+    home: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, SystemClock(), Path("/nowhere"), environ)
+    try:
+        async with gateway() as peer:
+            configure(home / ".openclaw", port=peer.port)
+            write_lock(home / ".openclaw", peer.port, ProcessId.capture(sleeper.pid))
+            seen = await source.observer.observe()
+            assert seen.gateways[0].state is GatewayState.WRONG
+            unlock(home)
+            seen = await source.observer.observe()
+        assert seen.gateways[0].state is GatewayState.UNKNOWN
+        assert "no living process holds the lock" in seen.sandboxes[0].reason
+        assert f"pid {os.getpid()}" in seen.sandboxes[0].reason
+    finally:
+        await source.observer.close()
+
+
+@pytest.mark.parametrize(("takes_s", "looks"), [(0.0, 3), (2.0, 1)])
+async def test_a_look_is_repeated_only_where_a_poll_leaves_time_for_it(
+    home: Path, takes_s: float, looks: int
+) -> None:
+    """The lock changes hands in every look; a fake clock says how long each takes."""
+    clock, asked = FakeClock(), 0
+    told = {"/healthz": LIVE, "/startupz": STARTED, "/readyz": READY}
+
+    async def handle(exchange: Exchange) -> None:
+        nonlocal asked
+        if exchange.request.path == "/healthz":
+            asked += 1
+            clock.jump(clock.now() + takes_s)
+            if asked % 2:
+                unlock(home)
+            else:
+                write_lock(home / ".openclaw", peer.port)
+        await exchange.json(200, told[exchange.request.path])
+
+    environ = {"HOME": str(home), "PATH": str(home / "bin")}
+    source = open_openclaw("oc", FOUND, clock, Path("/nowhere"), environ)
+    try:
+        async with http_peer(handle) as peer:
+            configure(home / ".openclaw", port=peer.port)
+            write_lock(home / ".openclaw", peer.port)
+            await source.observer.observe()
+    finally:
+        await source.observer.close()
+    assert asked == looks
 
 
 async def test_a_slow_start_is_no_hang_before_it_said_that_it_started(

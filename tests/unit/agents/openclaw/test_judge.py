@@ -126,14 +126,35 @@ ROWS = [
     (seen(UNREAD, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
     (seen(STALE, LIVE), G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
     (
-        seen(answers=LIVE, without_lock=(4711, 10.0)),
+        seen(answers=LIVE, owner_name="node, pid 7", without_lock=(4711, 10.0)),
+        *(G.UNKNOWN, S.UNKNOWN, "gateway (node, pid 7) answers on port 18789, but no living"),
+    ),
+    (
+        seen(answers=LIVE, owner=Owner.FORMER, without_lock=(4711, 10.0)),
         *(G.SETTLING, S.SETTLING, "has let go of its lock and still runs"),
     ),
     (
-        seen(answers=LIVE, without_lock=(4711, STARTING_S)),
+        seen(STALE, LIVE, owner=Owner.FORMER, without_lock=(4711, STARTING_S)),
+        *(G.UNKNOWN, S.UNKNOWN, "Process 4711 answers on port 18789, but no longer holds the lock"),
+    ),
+    (
+        seen(answers=LIVE, owner=Owner.FORMER, without_lock=(4711, 10.0), was_started=True),
+        *(G.UNKNOWN, S.UNKNOWN, ": whether it is still its gateway is not known."),
+    ),
+    (
+        seen(
+            answers=LIVE,
+            owner=Owner.FORMER,
+            without_lock=(4711, 10.0),
+            was_started=True,
+            heard=Heard(restart_s=30.0),
+        ),
+        *(G.SETTLING, S.SETTLING, "has let go of its lock and still runs"),
+    ),
+    (
+        seen(UNREAD, LIVE, owner=Owner.FORMER, without_lock=(4711, 10.0)),
         *(G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
     ),
-    (seen(UNREAD, LIVE, without_lock=(4711, 10.0)), G.UNKNOWN, S.UNKNOWN, "whose it is"),
     (seen(HELD), G.SETTLING, S.SETTLING, "starting: process 4711, for 20 s"),
     (
         seen(replace(HELD, age_s=STARTING_S)),
