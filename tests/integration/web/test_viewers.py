@@ -21,9 +21,9 @@ def panels() -> set[int]:
     return {one.pid for one in living_children("wakedeck.py")}
 
 
-def quick(folder: Path) -> tuple[str, ...]:
-    """What speaks as a panel does, draws nothing, and is counted."""
-    says = 'echo >> "$0"; echo __GANGLION__; exec cat > /dev/null'
+def quick(folder: Path, leaving: str = "") -> tuple[str, ...]:
+    """What speaks as a panel does, draws nothing, and is counted; `leaving` is done at its end."""
+    says = f'echo >> "$0"; echo __GANGLION__; cat > /dev/null; {leaving}'
     return ("/bin/sh", "-c", says, str(folder / "started"))
 
 
@@ -101,7 +101,8 @@ async def test_a_page_that_typed_a_flood_and_left_is_heard_to_leave(tmp_path: Pa
 
 
 async def test_of_reloads_in_a_row_the_last_alone_gets_a_panel(tmp_path: Path) -> None:
-    async with page_server(quick(tmp_path)) as gate, AsyncExitStack() as stack:
+    slow = quick(tmp_path, "sleep 2")  # all of the pages come while one panel leaves
+    async with page_server(slow) as gate, AsyncExitStack() as stack:
         pages = [await stack.enter_async_context(looking(gate)) for _ in range(12)]
         for one in pages[:-1]:
             await one.line.wait_closed()
