@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from services.errors import ProcessError
-from services.process.exit_watch import ExitWatch, reap
+from services.process.ends import ExitWatch, reap
 from services.process.signals import catch_ignored
 from services.text.sanitize import sanitize
 

@@ -1,20 +1,122 @@
-"""How asyncio hears that a child has ended: from the kernel, without a thread for each child.
+"""How the end of a process is heard: from the kernel, without a thread for each.
 
-Python 3.12 and newer do so by themselves.
+Python 3.12 and newer do so for asyncio's own children by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVarTuple
-
-from services.process.exit_watch import ExitWatch, reap
+from typing import Any, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
+
+POLL_S = 0.05
+"""Where the kernel has no handle to spare for a process, it is asked after that often."""
+
+
+class _Handle:
+    """A descriptor that is closed with whoever holds it: a loop that closes lets go of it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def __del__(self) -> None:
+        os.close(self._number)
+
+
+class ExitWatch:
+    """Sets `ended` once the process is dead; its pid stays taken until somebody reaps it."""
+
+    def __init__(self, pid: int, on_end: Callable[[], None] = lambda: None) -> None:
+        self.ended = asyncio.Event()
+        self._pid = pid
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._handle = _exit_handle(pid)
+        if self._handle is None:
+            # Not at once: whoever watches is not ready to hear of it.
+            self._timer = self._loop.call_later(0, self._poll)
+        else:
+            self._loop.add_reader(self._handle, self._end)
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether it was dead before that many seconds had passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+        return self.ended.is_set()
+
+    def close(self) -> None:
+        """Stop listening; idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._handle is not None:
+            self._loop.remove_reader(self._handle)
+            self._handle = None
+
+    def _end(self) -> None:
+        self.ended.set()
+        self.close()
+        self._on_end()
+
+    def _poll(self) -> None:
+        import psutil
+
+        try:
+            if psutil.Process(self._pid).status() == psutil.STATUS_ZOMBIE:
+                self._end()
+                return
+        except psutil.NoSuchProcess:
+            self._end()
+            return
+        self._timer = self._loop.call_later(POLL_S, self._poll)
+
+
+def reap(pid: int, told: Callable[[int], None]) -> None:
+    """Collect a child that is dead and tell its exit code: 255 where another collected it."""
+    code = 255
+    with contextlib.suppress(ChildProcessError):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            asyncio.get_running_loop().call_later(POLL_S, reap, pid, told)
+            return
+        code = os.waitstatus_to_exitcode(status)
+    told(code)
+
+
+def _exit_handle(pid: int) -> _Handle | None:
+    """A descriptor that becomes readable when the process dies; None where there is no such."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "pidfd_open"):
+            return _Handle(os.pidfd_open(pid))
+        if hasattr(select, "kqueue"):
+            return _Handle(_kqueue_handle(pid))
+    return None
+
+
+def _kqueue_handle(pid: int) -> int:
+    """The BSD way: a queue that holds one event, the exit."""
+    kernel: Any = select
+    queue = kernel.kqueue()
+    try:
+        exit_event = kernel.kevent(
+            pid, kernel.KQ_FILTER_PROC, kernel.KQ_EV_ADD, kernel.KQ_NOTE_EXIT
+        )
+        queue.control([exit_event], 0)
+        return os.dup(queue.fileno())
+    finally:
+        queue.close()
+
 
 if sys.version_info < (3, 12):
 

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -229,7 +229,7 @@ def _often(
             while not all(one.done() for one in runs):
                 for one in tuple(running):
                     _kill(one)
-                time.sleep(0.05)
+                wait(runs, timeout=0.05)
 
         lock = Lock()
         runs: dict[Future[None], str] = {}

@@ -16,7 +16,7 @@ import psutil
 
 from services.errors import ProcessError
 from services.process.child import is_on_path
-from services.process.exit_watch import ExitWatch
+from services.process.ends import ExitWatch
 from services.terminal.transport.pty_spawn import START_LIMIT_S, set_iutf8, set_size, spawn
 from services.text.sanitize import sanitize
 
