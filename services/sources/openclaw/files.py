@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from services.sources.openclaw.layout import StateDirectory
 from services.text.sanitize import sanitize
 
 _LARGEST_LOCK = 1 << 16
+_WRITTEN_S, _AGAIN_S = 0.5, 0.05
+_FRESH_S = 3.0
+"""A lock that was changed longer ago than that is not being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,26 @@ def read_lock(place: StateDirectory, now: float) -> LockFile:
         return _unread(_words(error))
     order = (LockState.HELD, LockState.UNKNOWN, LockState.NONE, LockState.STALE)
     return min(found, key=lambda one: order.index(one.lock.state), default=LockFile(Lock()))
+
+
+def read_written_lock(place: StateDirectory, now: float) -> LockFile:
+    """As `read_lock`, for a thread: one that a gateway is writing is read again once it is whole.
+
+    `now` is in seconds since the epoch.
+    """
+    until = time.monotonic() + _WRITTEN_S
+    while True:
+        found = read_lock(place, now)
+        if not found.lock.problem or time.monotonic() > until or not _is_fresh(place, now):
+            return found
+        time.sleep(_AGAIN_S)
+
+
+def _is_fresh(place: StateDirectory, now: float) -> bool:
+    try:
+        return any(path.stat().st_mtime > now - _FRESH_S for path in place.locks() if path.exists())
+    except OSError:
+        return False
 
 
 def _read_lock(path: Path, now: float) -> LockFile:

@@ -27,7 +27,7 @@ from services.process.identity import ProcessId, port_owner
 from services.process.run import run
 from services.sources.openclaw import commands
 from services.sources.openclaw.carrier import GatewayAddress, carrier_over
-from services.sources.openclaw.files import LockFile, config_version, read_config, read_lock
+from services.sources.openclaw.files import LockFile, config_version, read_config, read_written_lock
 from services.sources.openclaw.layout import StateDirectory, state_directories
 from services.sources.openclaw.links import GatewayLinks
 from services.text.redact import redact_line
@@ -149,7 +149,7 @@ class GatewayGatherer:
 
     def _read_places(self) -> tuple[tuple[StateDirectory, ...], dict[str, LockFile]]:
         places = state_directories(self._state_dir, self._environ)
-        return places, {one.id: read_lock(one, self._clock.now()) for one in places}
+        return places, {one.id: read_written_lock(one, self._clock.now()) for one in places}
 
     async def _gather_remote(self, address: GatewayAddress) -> OpenClawEvidence:
         http = self._http.get(address.url) or self._http.setdefault(address.url, address.http())
@@ -170,7 +170,7 @@ class GatewayGatherer:
         for _ in range(_LOOKS):
             one = await self._look(place, held)
             before = held
-            held = await asyncio.to_thread(read_lock, place, self._clock.now())
+            held = await asyncio.to_thread(read_written_lock, place, self._clock.now())
             if (held.process, held.lock.state) == (before.process, before.lock.state):
                 break
             if self._clock.monotonic() - began >= _AGAIN_S:

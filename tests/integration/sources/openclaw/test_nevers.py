@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ from services.config.sources import OpenClawTable
 from services.models import GatewayState, SandboxId, StepState
 from services.process.identity import ProcessId
 from services.sources.openclaw import commands
-from services.sources.openclaw.files import read_lock
+from services.sources.openclaw import files as lock_files
+from services.sources.openclaw.files import read_lock, read_written_lock
 from services.sources.openclaw.gather import EventLoopLateness
 from services.sources.openclaw.layout import state_directories
 from services.sources.openclaw.source import open_openclaw
@@ -166,6 +169,30 @@ def test_the_lock_of_another_user_is_not_known_to_be_held(
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     found = read_lock(place, 0.0)
     assert (found.lock.state, found.process) == (LockState.UNKNOWN, None)
+
+
+def test_a_lock_that_is_being_written_is_read_once_it_is_whole(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lock(home / ".openclaw", 1)
+    (place,) = state_directories(str(home / ".openclaw"), {"HOME": str(home)})
+    (lock,) = place.locks()
+    whole = lock.read_bytes()
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            lock.write_bytes(whole)
+
+    monkeypatch.setattr(lock_files, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
+    lock.write_bytes(b"")
+    assert read_written_lock(place, time.time()).lock.state is LockState.HELD
+    assert len(pauses) == 2
+    lock.write_bytes(b"")
+    os.utime(lock, (time.time() - 60,) * 2)
+    assert "not JSON" in read_written_lock(place, time.time()).lock.problem
+    assert len(pauses) == 2, "one that nobody writes is told at once"
 
 
 def late(delay_ms: float, degraded: bool = True) -> Answers:
