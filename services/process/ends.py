@@ -43,11 +43,14 @@ class ExitWatch:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._handle = _exit_handle(pid)
+        if self._handle is not None:
+            try:
+                self._loop.add_reader(self._handle, self._end)
+            except OSError:  # the kernel has no room for one more to listen to
+                self._handle = None
         if self._handle is None:
             # Not at once: whoever watches is not ready to hear of it.
             self._timer = self._loop.call_later(0, self._poll)
-        else:
-            self._loop.add_reader(self._handle, self._end)
 
     async def wait(self, seconds: float) -> bool:
         """Whether it was dead before that many seconds had passed."""

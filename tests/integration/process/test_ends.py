@@ -11,6 +11,7 @@ import sys
 import threading
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -158,13 +159,26 @@ def test_it_is_heard(code: str) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-@OLD
-async def test_a_child_without_a_handle_is_asked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", [errno.EMFILE, errno.ENOSPC], ids=["no handle", "no listener"])
+async def test_a_child_without_a_handle_is_asked_after(
+    monkeypatch: pytest.MonkeyPatch, full: int
+) -> None:
+    loop = asyncio.get_running_loop()
+    listens = loop.add_reader
+
     def refuse(pid: int, flags: int = 0) -> int:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise OSError(full, os.strerror(full))
+
+    def refuse_handles(fd: Any, *what: Any) -> None:
+        if not isinstance(fd, int):
+            raise OSError(full, os.strerror(full))
+        listens(fd, *what)
 
     threads = set(threading.enumerate())
-    monkeypatch.setattr(os, "pidfd_open", refuse)
+    if full == errno.EMFILE:
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+    else:
+        monkeypatch.setattr(loop, "add_reader", refuse_handles)
     done = await run(["sh", "-c", "sleep 0.2; exit 7"], timeout_s=PATIENCE_S)
     assert done.code == 7
     assert set(threading.enumerate()) <= threads
