@@ -52,13 +52,6 @@ class ExitWatch:
             # Not at once: whoever watches is not ready to hear of it.
             self._timer = self._loop.call_later(0, self._poll)
 
-    async def wait(self, seconds: float) -> bool:
-        """Whether it was dead before that many seconds had passed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        return self.ended.is_set()
-
     def close(self) -> None:
         """Stop listening; idempotent."""
         if self._timer is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from services.errors import ProcessError
-from services.process.child import is_on_path
+from services.process.child import is_on_path, wait_for_event
 from services.process.ends import ExitWatch
 from services.terminal.transport.pty_spawn import START_LIMIT_S, set_iutf8, set_size, spawn
 from services.text.sanitize import sanitize
@@ -171,7 +171,7 @@ class PtyProcess:
 
     async def wait(self, seconds: float) -> bool:
         """Whether the child has ended within that many seconds."""
-        return await self._exit.wait(seconds)
+        return await wait_for_event(self._exit.ended, seconds)
 
     def _last_interrupt(self, data: bytes) -> int:
         assert self._master is not None
@@ -242,7 +242,7 @@ class PtyProcess:
 
     async def _wait_session_exit(self, seconds: float) -> None:
         deadline = self._loop.time() + seconds
-        await self._exit.wait(seconds)
+        await wait_for_event(self._exit.ended, seconds)
         while self._session_members():
             if self._loop.time() >= deadline:
                 return
