@@ -8,6 +8,7 @@ import signal
 import subprocess
 from asyncio.tasks import _unregister_task
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,11 +66,6 @@ class _Pipe(asyncio.Protocol):
         self._child = child
         self._number = number
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Until all are open: whoever starts a child takes what comes once it has it.
-        if self._number:
-            transport.pause_reading()  # type: ignore[attr-defined]
-
     def data_received(self, data: bytes) -> None:
         self._child.sink(self._number, data)
 
@@ -119,12 +115,11 @@ def _group_alive(group: int) -> bool:
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float | None) -> bool:
-    try:
+    """Whether it is set within that time; what was set as the time ran out counts."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        return False
-    return True
+    return event.is_set()
 
 
 async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
@@ -175,6 +170,10 @@ class ChildProcess:
             connect = loop.connect_read_pipe if number else loop.connect_write_pipe
             protocol = partial(_Pipe, self.child, number)
             self._pipes[number], _ = await connect(protocol, file)
+            # Until all are open: whoever starts a child takes what comes once it has it. Before
+            # this turn of the loop nothing was read; in `connection_made` 3.11.3 would forget it.
+            if number:
+                self._pipes[number].pause_reading()  # type: ignore[attr-defined]
         for number, pipe in self._pipes.items():
             if number:
                 pipe.resume_reading()  # type: ignore[attr-defined]
@@ -183,10 +182,16 @@ class ChildProcess:
         self._process.returncode = code
         self.child.exit()
 
-    async def _group_gone(self) -> None:
-        await self.child.exited.wait()
-        while await self._is_group_alive():  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    async def _group_gone(self, seconds: float) -> bool:
+        """Whether it was within that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.child.exited.wait()
+                while await self._is_group_alive():  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            return False
+        return True
 
     async def _is_group_alive(self) -> bool:
         try:
@@ -195,15 +200,16 @@ class ChildProcess:
             return _group_alive(self.group)
 
     async def end(self) -> None:
-        """SIGTERM, the grace, then SIGKILL, for the whole group; bounded."""
-        _signal_group(self.group, signal.SIGTERM)
-        _signal_group(self.group, signal.SIGCONT)
-        try:
-            async with asyncio.timeout(GRACE_S):
-                await self._group_gone()
-        except TimeoutError:
-            _signal_group(self.group, signal.SIGKILL)
-            await wait_for_event(self.child.exited, KILL_WAIT_S)
+        """SIGTERM, the grace, then SIGKILL, for the whole group; bounded.
+
+        Nothing is sent once the child has ended by itself: its number may be another's by now.
+        """
+        if not self.child.exited.is_set():
+            _signal_group(self.group, signal.SIGTERM)
+            _signal_group(self.group, signal.SIGCONT)
+            if not await self._group_gone(GRACE_S):
+                _signal_group(self.group, signal.SIGKILL)
+                await self._group_gone(KILL_WAIT_S)
         await wait_for_event(self.child.drained, LINGER_S)
 
     async def release(self) -> None:
@@ -216,7 +222,9 @@ class ChildProcess:
                 self._files[number].close()
                 self.child.lose(number)
             elif isinstance(pipe, asyncio.WriteTransport):
-                pipe.abort()  # what is left was not taken
+                # What is left was not taken; one that closes with nothing left is lost already.
+                if not pipe.is_closing() or pipe.get_write_buffer_size():
+                    pipe.abort()
             else:
                 pipe.close()
         await self.child.gone.wait()
@@ -257,18 +265,22 @@ async def start(
             f"{name} is not installed or not on the PATH.", advice=f"Install {name}."
         ) from error
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
-        raise ProcessError(
-            f"{name} cannot start: {sanitize(why or type(error).__name__)}."
-        ) from error
+        raise _cannot_start(name, error) from error
     running = ChildProcess(process, sink)
     try:
         await running.connect()
-    except BaseException:
+    except BaseException as error:
         # Nothing that was started stays behind.
         await run_to_completion(_end_started(running))
+        if isinstance(error, OSError):  # the kernel has no room for its pipes
+            raise _cannot_start(name, error) from error
         raise
     return running
+
+
+def _cannot_start(name: str, error: OSError | ValueError) -> ProcessError:
+    why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
+    return ProcessError(f"{name} cannot start: {sanitize(why or type(error).__name__)}.")
 
 
 async def _turn_to_start() -> None:

@@ -66,16 +66,10 @@ class ExitWatch:
         self._on_end()
 
     def _poll(self) -> None:
-        import psutil
-
-        try:
-            if psutil.Process(self._pid).status() == psutil.STATUS_ZOMBIE:
-                self._end()
-                return
-        except psutil.NoSuchProcess:
+        if _has_ended(self._pid):
             self._end()
-            return
-        self._timer = self._loop.call_later(POLL_S, self._poll)
+        else:
+            self._timer = self._loop.call_later(POLL_S, self._poll)
 
 
 def reap(pid: int, told: Callable[[int], None]) -> None:
@@ -88,6 +82,23 @@ def reap(pid: int, told: Callable[[int], None]) -> None:
             return
         code = os.waitstatus_to_exitcode(status)
     told(code)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child is dead, without collecting it; needs no descriptor where it can."""
+    if hasattr(os, "waitid"):
+        try:
+            return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, psutil.Error):
+        return False  # asked again
 
 
 def _exit_handle(pid: int) -> _Handle | None:

@@ -209,11 +209,11 @@ async def lines(
         kept.attach(running.pipe(1))
         while True:
             late = until is not None and loop.time() >= until
-            if late and not lingering:
+            if late and not await wait_for_event(child.exited, 0):
                 raise DeadlineError(f"{name} was ended after {timeout_s:g} s.")
             if (line := kept.take()) is not None:
                 yield _masked_line(line, limit, masks)
-            elif child.exited.is_set() and (late or child.drained.is_set()):
+            elif child.exited.is_set() and (child.drained.is_set() or (late and lingering)):
                 if not kept.finish():
                     break
             else:

@@ -116,9 +116,11 @@ def _unproven(seen: OpenClawEvidence) -> OpenClawJudgement | None:
     if seen.lock.state not in (LockState.NONE, LockState.STALE) and not seen.lock.problem:
         return None
     who = f" ({seen.owner_name})" if seen.owner_name else ""
+    unheld = f"no living process holds the lock in {seen.place}"
+    unread = f"the lock in {seen.place} cannot be read ({seen.lock.problem})"
     why = (
-        f"An OpenClaw gateway{who} answers on port {seen.port}, but no living process holds the "
-        f"lock in {seen.place}: whose it is, is not known."
+        f"An OpenClaw gateway{who} answers on port {seen.port}, but "
+        f"{unread if seen.lock.problem else unheld}: whose it is, is not known."
     )
     advice = "If it is a tunnel or a container, name it as `url` in a table of its own."
     if _is_unheld(seen) and seen.owner is Owner.FORMER and seen.without_lock is not None:

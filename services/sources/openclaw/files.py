@@ -51,10 +51,11 @@ def read_written_lock(place: StateDirectory, now: float) -> LockFile:
 
     `now` is in seconds since the epoch.
     """
-    until = time.monotonic() + _WRITTEN_S
+    began = time.monotonic()
     while True:
-        found = read_lock(place, now)
-        if not found.lock.problem or time.monotonic() > until or not _is_fresh(place, now):
+        waited = time.monotonic() - began
+        found = read_lock(place, now + waited)
+        if not found.lock.problem or waited > _WRITTEN_S or not _is_fresh(place, now):
             return found
         time.sleep(_AGAIN_S)
 
@@ -90,8 +91,9 @@ def _read_lock(path: Path, now: float) -> LockFile:
     if life.over:
         return LockFile(Lock(LockState.STALE, pid, port))
     age = process.age_s()
-    if taken is not None and 0 <= now - taken < age:
-        age = now - taken
+    # It may have been taken after `now` was read; the process may be older than the lock by days.
+    if taken is not None and -_FRESH_S < now - taken < age:
+        age = max(0.0, now - taken)
     held = Lock(LockState.HELD, pid, port, age, suspended=life is Liveness.STOPPED)
     return LockFile(held, process)
 

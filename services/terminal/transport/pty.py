@@ -73,6 +73,7 @@ class PtyProcess:
                 os.set_blocking(master, False)
                 set_size(master, columns, lines)
                 set_iutf8(slave)
+                terminal = os.ttyname(slave)
                 child = await spawn(argv, cwd, env, slave, stdout)
             except TimeoutError as error:
                 raise ProcessError(f"{name} did not start in {START_LIMIT_S:g} s") from error
@@ -81,7 +82,7 @@ class PtyProcess:
                 if isinstance(error, PermissionError) and not is_on_path(argv[0], env):
                     said = os.strerror(errno.ENOENT).lower()
                 raise ProcessError(f"cannot run {name}: {said}") from error
-            process = cls(child, master, os.ttyname(slave))
+            process = cls(child, master, terminal)
             keep_master.pop_all()
             return process
 

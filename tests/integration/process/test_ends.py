@@ -145,7 +145,29 @@ run_command(main())
 """
 
 
-@pytest.mark.parametrize("code", [FORKED, NO_THREAD], ids=["after a fork", "without a thread"])
+NO_DESCRIPTOR = """
+import asyncio, os, resource
+from services.process.run import run
+
+del os.pidfd_open
+
+async def main():
+    await run(["true"], timeout_s=60)  # what is loaded at the first
+    child = asyncio.create_task(run(["sh", "-c", "sleep 0.5; exit 3"], timeout_s=60))
+    await asyncio.sleep(0.2)  # it runs, with its pipes open
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, most))
+    assert (await child).code == 3
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [FORKED, NO_THREAD, NO_DESCRIPTOR],
+    ids=["after a fork", "without a thread", "without a descriptor"],
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and pidfds")
 def test_it_is_heard(code: str) -> None:
     ran = subprocess.run(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
+import select
 import shlex
 import subprocess
 import sys
@@ -311,6 +313,138 @@ async def test_a_burst_of_children_is_begun_one_in_a_turn_of_the_loop(
         await asyncio.sleep(0)  # one turn of the loop
     await burst
     assert len(begun) == len(set(begun)) == 6
+
+
+class HeldUp:
+    """A child that ends with 3 while the loop does nothing until long after every deadline."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._pid, self._gate = folder / "pid", folder / "gate"
+        os.mkfifo(self._gate)
+        script = f"echo said; echo $$ >{quoted(self._pid)}; read _ <{quoted(self._gate)}; exit 3"
+        self.argv = ["sh", "-c", script]
+        self.signals: list[int] = []
+        self._patch = monkeypatch
+        monkeypatch.setattr(os, "killpg", lambda _, number: self.signals.append(number))
+
+    async def end_while_it_is(self) -> None:
+        (pid,) = await pids_in(self._pid, 1)
+        self._gate.write_text("\n")
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        self._patch.setattr(loop, "time", lambda: now() + 10 * PATIENCE_S)
+
+
+async def test_a_child_that_ended_while_the_loop_was_held_up_is_not_called_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = HeldUp(tmp_path, monkeypatch)
+    task = asyncio.create_task(run(child.argv, timeout_s=PATIENCE_S))
+    await child.end_while_it_is()
+    done = await task
+    assert (done.code, done.timed_out, done.stdout) == (3, False, b"said\n")
+    assert child.signals == [], "its number may be another's"
+
+
+async def test_nor_is_one_whose_lines_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = HeldUp(tmp_path, monkeypatch)
+    async with aclosing(lines(child.argv, timeout_s=PATIENCE_S)) as reading:
+        assert await anext(reading) == "said"
+        rest = asyncio.create_task(collect(reading))
+        await child.end_while_it_is()
+        with pytest.raises(ProcessError) as caught:
+            await rest
+    assert caught.value.code == 3
+    assert child.signals == []
+
+
+async def test_nor_is_one_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = HeldUp(tmp_path, monkeypatch)
+    process = await PtyProcess.start(child.argv, env=dict(os.environ), columns=80, lines=24)
+    waiting = asyncio.create_task(process.wait(PATIENCE_S))
+    await child.end_while_it_is()
+    assert await waiting
+    monkeypatch.undo()
+    assert await process.terminate() == 3
+
+
+async def test_nothing_is_sent_to_the_number_of_a_child_that_was_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = await started(["true"])
+    await one.child.exited.wait()
+    sent: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda _, number: sent.append(number))
+    await one.end()
+    await one.release()
+    assert sent == []
+
+
+async def started(argv: list[str]) -> child.ChildProcess:
+    pipe = subprocess.PIPE
+    return await child.start(argv, lambda *_: None, cwd=None, env=None, stdin=pipe, stderr=pipe)
+
+
+async def test_input_that_somebody_else_still_holds_is_let_go_of_once() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    holding = "exec 3<&0; sleep 2 0</dev/null >/dev/null 2>&1 & exit 0"
+    one = await started(["sh", "-c", holding])
+    await one.child.exited.wait()
+    pipe = one.pipe(0)
+    assert pipe is not None
+    pipe.close()
+    await one.release()
+    await asyncio.sleep(0)  # one turn of the loop
+    assert told == []
+
+
+async def test_pipes_that_cannot_be_listened_to_are_told_and_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = handles()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: None)
+    selector: Any = vars(loop)["_selector"]
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    mark = f"600.{os.getpid()}91"
+    with monkeypatch.context() as full:
+        full.setattr(selector, "register", refuse)
+        with pytest.raises(ProcessError, match=r"sleep cannot start: No space left on device\."):
+            await run(["sleep", mark], timeout_s=PATIENCE_S)
+    assert left_of(mark) == []
+    await eventually(lambda: handles() <= before)
+
+
+async def test_output_waits_until_its_reader_has_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = subprocess.Popen
+
+    def spoken(*args: Any, **kwargs: Any) -> Any:
+        begun: Any = usual(*args, **kwargs)
+        select.select([begun.stdout], [], [], PATIENCE_S)
+        return begun
+
+    monkeypatch.setattr(subprocess, "Popen", spoken)
+    told: list[tuple[bytes, bool]] = []
+    has = False
+    one = await child.start(
+        ["echo", "it"],
+        lambda _, data: told.append((data, has)),
+        cwd=None,
+        env=None,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    has = True
+    await one.child.drained.wait()
+    await one.release()
+    assert told == [(b"it\n", True)]
 
 
 def left_of(mark: str) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,6 +194,20 @@ def test_a_lock_that_is_being_written_is_read_once_it_is_whole(
     os.utime(lock, (time.time() - 60,) * 2)
     assert "not JSON" in read_written_lock(place, time.time()).lock.problem
     assert len(pauses) == 2, "one that nobody writes is told at once"
+
+
+def test_a_lock_taken_as_it_is_read_is_as_old_as_it_says_and_not_as_its_process(home: Path) -> None:
+    """The process of a gateway that starts anew within itself is older by days."""
+    old = ProcessId.capture(os.getppid())
+    assert old is not None and old.age_s() > 0.1
+    now = time.time()
+    taken = datetime.fromtimestamp(now + 1.0, UTC).isoformat()
+    write_lock(home / ".openclaw", 1, old, createdAt=taken)
+    (place,) = state_directories(str(home / ".openclaw"), {"HOME": str(home)})
+    assert read_written_lock(place, now).lock.age_s == 0.0
+    assert read_lock(place, now + 1.05).lock.age_s == pytest.approx(0.05, abs=0.01)
+    # A clock that was set back since says nothing of its age.
+    assert read_lock(place, now - 60).lock.age_s == pytest.approx(old.age_s(), abs=60.0)
 
 
 def late(delay_ms: float, degraded: bool = True) -> Answers:

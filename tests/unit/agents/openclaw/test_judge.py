@@ -153,7 +153,7 @@ ROWS = [
     ),
     (
         seen(UNREAD, LIVE, owner=Owner.FORMER, without_lock=(4711, 10.0)),
-        *(G.UNKNOWN, S.UNKNOWN, "whose it is, is not known"),
+        *(G.UNKNOWN, S.UNKNOWN, "cannot be read (Permission denied): whose it is, is not known"),
     ),
     (seen(HELD), G.SETTLING, S.SETTLING, "starting: process 4711, for 20 s"),
     (
