@@ -443,6 +443,7 @@ async def test_output_waits_until_its_reader_has_the_child(monkeypatch: pytest.M
     )
     has = True
     await one.child.drained.wait()
+    await one.child.exited.wait()
     await one.release()
     assert told == [(b"it\n", True)]
 
