@@ -202,7 +202,7 @@ def _often(
                 _tell_red(result, kits)
             yield from found.values()
             return
-        kits.unlink()
+        kits.unlink(missing_ok=True)  # another runner may write it, too
         running: set[int] = set()
 
         def once(name: str, number: int) -> None:
